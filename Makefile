@@ -1,0 +1,55 @@
+# Each target prepares what it needs. PYTHON names the interpreter (3.11 or newer) that .venv is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: setup serve test test-all check format bench lock clean
+
+setup: $(VENV)/.ready
+
+serve: setup
+	$(BIN)/queue-server serve $(ARGS)
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-all: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests docs README.md CHANGELOG.md Makefile pyproject.toml
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.performance $(ARGS)
+
+# The locks name versions and hashes only, so that any package index can serve them.
+COMPILE := $(BIN)/python -m piptools compile --quiet --strip-extras --generate-hashes --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header
+lock: $(VENV)/.ready-dev
+	$(COMPILE) -o requirements.txt pyproject.toml
+	$(COMPILE) -o requirements-build.txt requirements-build.in
+	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+
+$(BIN)/python:
+	@sh tools/make-venv "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.ready: pyproject.toml requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,203 @@
+"""The one place that knows what comes next.
+
+`decide` is a pure function from a job and the outcome of its attempt (or of the wish to cancel it) to a transition.
+The table below names, for every state and outcome, the one rule that applies:
+
+- a running job's outcome ends it, brings it back, or plans its next attempt;
+- a waiting job can only be cancelled;
+- anything else (a final job, an outcome of an attempt that is no longer the job's) changes nothing.
+
+Stores apply transitions, fenced by (id, from_state, claim_seq), and decide nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from queue_server.domain.callback import callbacks_owed
+from queue_server.domain.job import Attempt, Job, NewJob
+from queue_server.domain.outcome import Outcome, OutcomeKind
+from queue_server.domain.retry import ONCE, delay_after
+from queue_server.domain.state import State
+
+MAX_LOSSES = 3
+"""A job whose node died this often while it ran has probably killed it: it ends as failed."""
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """What becomes of a job. `reason` is a sentence for people, empty where the state says it all.
+
+    `run_at` is when it may run (next), `ended_at` is set in final states only. `attempt` is the record of the run
+    that ended, if one did. `callbacks` are added in the transaction that applies the transition.
+    """
+
+    job_id: int
+    from_state: State
+    claim_seq: int
+    state: State
+    run_at: int | None = None
+    ended_at: int | None = None
+    refunded: int = 0
+    losses: int = 0
+    reason: str = ""
+    attempt: Attempt | None = None
+    callbacks: tuple[NewJob, ...] = ()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether this is the answer to an outcome that does not apply (any more)."""
+        return self.state is self.from_state
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When a decision is made: the time in µs, when the attempt started, and a chance in [0, 1) for jitter."""
+
+    now: int
+    started_at: int
+    chance: float = 0.5
+
+
+def decide(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """What becomes of `job` after `outcome`. Total: every state and outcome has exactly one answer."""
+    return TABLE[job.state, outcome.kind](job, outcome, moment)
+
+
+def first_state(run_at: int, now: int) -> State:
+    """The state of a new job that may run at `run_at`."""
+    return State.SCHEDULED if run_at > now else State.AVAILABLE
+
+
+def keep(job: Job, _outcome: Outcome, _moment: Moment) -> Transition:
+    """Change nothing."""
+    return Transition(job.id, job.state, job.claim_seq, job.state, None, None, job.refunded, job.losses)
+
+
+def complete(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """End well."""
+    return _end(job, State.COMPLETED, outcome, moment, "")
+
+
+def retry_or_fail(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """Plan the next attempt while the retry setting has one left; else end as failed."""
+    retry = job.plan.retry or ONCE
+    counted = job.counted_attempts
+    if counted >= retry.max_attempts:
+        return _end(job, State.FAILED, outcome, moment, _failure(outcome, counted, retry.max_attempts))
+    delay = delay_after(retry, counted, retry_after=outcome.retry_after, chance=moment.chance)
+    reason = f"attempt {counted} of {retry.max_attempts} failed: {outcome.error or outcome.kind}"
+    return _wait(job, outcome, moment, run_at=moment.now + delay, reason=reason)
+
+
+def cancel(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """End as cancelled, whether it ran or waited."""
+    return _end(job, State.CANCELLED, outcome, moment, outcome.error or "cancelled on request")
+
+
+def give_back(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """Make it available again at its place; the attempt does not count, as its end was not the job's doing."""
+    reason = outcome.error or "interrupted: the server was stopped"
+    return _wait(job, outcome, moment, run_at=moment.now, reason=reason, refunded=1)
+
+
+def rescue(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """Give back a job whose node is gone, until it has taken MAX_LOSSES nodes with it."""
+    losses = job.losses + 1
+    if losses >= MAX_LOSSES:
+        reason = f"its node died {_times(losses)} while it ran"
+        ended = msgspec.structs.replace(outcome, error=reason)
+        return _end(job, State.FAILED, ended, moment, reason, losses=1)
+    reason = f"given back: its node died while it ran ({_times(losses)} so far)"
+    return _wait(job, outcome, moment, run_at=moment.now, reason=reason, refunded=1, losses=1)
+
+
+def snooze(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """Put it off for `retry_after` seconds; the attempt does not count."""
+    run_at = moment.now + round((outcome.retry_after or 0.0) * 1_000_000)
+    return _wait(job, outcome, moment, run_at=run_at, reason=outcome.error or "put off", refunded=1)
+
+
+Rule = Callable[[Job, Outcome, Moment], Transition]
+
+_RUNNING: Final[Mapping[OutcomeKind, Rule]] = {
+    OutcomeKind.SUCCEEDED: complete,
+    OutcomeKind.FAILED: retry_or_fail,
+    OutcomeKind.TIMED_OUT: retry_or_fail,
+    OutcomeKind.CANCELLED: cancel,
+    OutcomeKind.INTERRUPTED: give_back,
+    OutcomeKind.LEASE_EXPIRED: rescue,
+    OutcomeKind.SNOOZED: snooze,
+}
+_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {OutcomeKind.CANCELLED: cancel}
+_FINAL: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep)
+_RULES: Final[Mapping[State, Mapping[OutcomeKind, Rule]]] = {
+    State.SCHEDULED: _WAITING,
+    State.AVAILABLE: _WAITING,
+    State.RUNNING: _RUNNING,
+    State.COMPLETED: _FINAL,
+    State.FAILED: _FINAL,
+    State.CANCELLED: _FINAL,
+}
+
+TABLE: Final[Mapping[tuple[State, OutcomeKind], Rule]] = {
+    (state, kind): rule for state, rules in _RULES.items() for kind, rule in rules.items()
+}
+
+
+def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0) -> Transition:
+    return Transition(
+        job_id=job.id,
+        from_state=job.state,
+        claim_seq=job.claim_seq,
+        state=state,
+        ended_at=moment.now,
+        refunded=job.refunded,
+        losses=job.losses + losses,
+        reason=reason,
+        attempt=_record(job, outcome, moment),
+        callbacks=tuple(callbacks_owed(job, state, outcome, now=moment.now)),
+    )
+
+
+def _wait(
+    job: Job, outcome: Outcome, moment: Moment, *, run_at: int, reason: str, refunded: int = 0, losses: int = 0
+) -> Transition:
+    return Transition(
+        job_id=job.id,
+        from_state=job.state,
+        claim_seq=job.claim_seq,
+        state=first_state(run_at, moment.now),
+        run_at=run_at,
+        refunded=job.refunded + refunded,
+        losses=job.losses + losses,
+        reason=reason,
+        attempt=_record(job, outcome, moment),
+    )
+
+
+def _record(job: Job, outcome: Outcome, moment: Moment) -> Attempt | None:
+    """The run that ended; a job that was cancelled while it waited had none."""
+    if job.state is not State.RUNNING:
+        return None
+    return Attempt(
+        job.id,
+        job.claim_seq,
+        job.attempt,
+        job.node_id,
+        moment.started_at,
+        moment.now,
+        outcome.kind,
+        outcome.exit_code,
+        outcome.signal,
+        outcome.error,
+        outcome.output,
+    )
+
+
+def _failure(outcome: Outcome, counted: int, allowed: int) -> str:
+    what = outcome.error or str(outcome.kind)
+    return what if allowed == 1 else f"attempt {counted} of {allowed}, the last, failed: {what}"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice", 3: "three times"}.get(count, f"{count} times")

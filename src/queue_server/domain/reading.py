@@ -1,0 +1,202 @@
+"""From a client's bytes to a JobRequest, or to every error that is in them.
+
+The fast way is one typed decode. Only when that fails are the bytes read again, member by member, so that a client
+hears of all its mistakes at once. Members are kept as raw JSON until their own type is known: a number that no float
+can hold inside `json` is no mistake.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from queue_server.domain.checks import command_problems, escape_pointer, problems_of, retry_problems, time_problems
+from queue_server.domain.command import ExecCommand, HttpCommand
+from queue_server.domain.errors import InvalidJob, Problem
+from queue_server.domain.job import JobRequest
+from queue_server.domain.retry import Retry
+
+_decode_request = msgspec.json.Decoder(JobRequest).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+_HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COMMANDS = ("command", "callback_done", "callback_failed")
+_OBJECTS = (*_COMMANDS, "retry")
+TEXTS = dict[str, str] | None
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def read_request(body: bytes) -> JobRequest:
+    """The job in `body`, whatever its Content-Type says; InvalidJob with all problems if it is none."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        str(body, "utf-8")  # `json` is kept raw, where the decoder does not look at the encoding
+        request = _decode_request(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidJob(list(_all_problems(body)) or [Problem("", f"can't be read: {error}")]) from None
+    if problems := problems_of(request):
+        raise InvalidJob(problems)
+    return request
+
+
+def _all_problems(text: bytes) -> Iterator[Problem]:
+    if not text.strip():
+        yield Problem("", 'the body is empty; send a JSON object such as {"command":{"type":"http","url":"…"}}')
+        return
+    try:
+        str(text, "utf-8")
+        msgspec.json.decode(text, type=Raw)
+    except UnicodeDecodeError as error:
+        yield Problem("", f"the body is not valid UTF-8 (byte {error.start})")
+    except RecursionError:
+        yield Problem("", "the JSON is nested too deeply")
+    except msgspec.DecodeError as error:
+        yield Problem("", _syntax_message(text, error))
+    else:
+        yield from _request_problems(text)
+
+
+def _syntax_message(body: bytes, error: Exception) -> str:
+    if "truncated" in str(error):
+        if _HALF_SURROGATE.search(body):
+            return "a text contains half a surrogate pair (\\ud800 to \\udfff), which is no character"
+        return "the JSON ends too early"
+    return f"the body is not JSON: {str(error).removeprefix('JSON is malformed: ')}"
+
+
+def _request_problems(body: bytes) -> Iterator[Problem]:
+    try:
+        members = _decode_object(body)
+    except msgspec.ValidationError:
+        yield Problem("", "must be a JSON object")
+        return
+    yield from _unknown_members(members, JobRequest, "")
+    types = {field.name: field.type for field in msgspec.structs.fields(JobRequest)}
+    for name in _COMMANDS:
+        if name in members and not (name != "command" and bytes(members[name]) == b"null"):
+            yield from _command_problems(members.pop(name), f"/{name}")
+        elif name == "command":
+            yield Problem("/command", "is required")
+    for name in [name for name in types if name in members and name not in _OBJECTS]:
+        yield from _value_problems(members[name], types[name], f"/{name}")
+    yield from _struct_problems(members.get("retry"), Retry, "/retry", retry_problems)
+    yield from _time_problems(members)
+
+
+def _time_problems(members: dict[str, Raw]) -> Iterator[Problem]:
+    try:
+        run_at = msgspec.json.decode(members["run_at"], type=str)
+    except (KeyError, msgspec.DecodeError):
+        return
+    yield from time_problems(run_at, has_delay=bytes(members.get("delay", Raw(b"null"))) != b"null")
+
+
+def _command_problems(raw: Raw, path: str) -> Iterator[Problem]:
+    try:
+        members = _decode_object(raw)
+    except msgspec.ValidationError:
+        yield Problem(path, "must be an object with a type, http or exec")
+        return
+    kind = bytes(members.get("type", Raw(b'""'))).strip(b' "\t\r\n').decode("utf-8", "replace")
+    struct: type[HttpCommand | ExecCommand]
+    match kind:
+        case "http":
+            struct = HttpCommand
+        case "exec":
+            struct = ExecCommand
+        case _:
+            yield Problem(f"{path}/type", 'must be "http" or "exec"' if "type" in members else "is required: http or exec")
+            return
+    yield from _struct_problems(raw, struct, path, lambda command: command_problems(command, path))
+
+
+def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) -> Iterator[Problem]:
+    """Problems of one object: of its members' types, and of its rules as far as the members that are right tell."""
+    if raw is None or bytes(raw) == b"null":
+        return
+    try:
+        members = _decode_object(raw)
+    except msgspec.ValidationError:
+        yield Problem(path, "must be an object")
+        return
+    kind = members.pop("type", None)
+    wrong = [*_unknown_members(members, struct, path)]
+    sound: dict[str, Any] = {} if kind is None else {"type": kind}
+    for field in msgspec.structs.fields(struct):
+        where = f"{path}/{field.name}"
+        if field.name not in members:
+            wrong += [Problem(where, "is required")] if field.required else []
+        elif field.type == TEXTS and _is_object(members[field.name]):
+            texts = _decode_object(members[field.name])
+            wrong += [p for name, text in texts.items() for p in _value_problems(text, str, _join(where, name))]
+            sound[field.name] = {name: text for name, text in texts.items() if not [*_value_problems(text, str, "")]}
+        elif bad := [*_value_problems(members[field.name], field.type, where)]:
+            wrong += bad
+        else:
+            sound[field.name] = members[field.name]
+    yield from wrong
+    try:
+        ruled = check(msgspec.json.decode(msgspec.json.encode(sound), type=struct))
+    except msgspec.ValidationError:
+        return
+    yield from (problem for problem in ruled if not (wrong and problem.path == path))
+
+
+def _unknown_members(members: dict[str, Raw], struct: type[Any], path: str) -> Iterator[Problem]:
+    known = struct.__struct_fields__
+    for name in members:
+        if name not in known:
+            yield Problem(f"{path}/{escape_pointer(name)}", f"is not a known member; known are {', '.join(known)}")
+
+
+def _value_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
+    try:
+        msgspec.json.decode(raw, type=type_)
+    except msgspec.ValidationError as error:
+        yield Problem(path, _message(error, type_))
+
+
+def _is_object(raw: Raw) -> bool:
+    return bytes(raw).lstrip()[:1] == b"{"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{escape_pointer(name)}"
+
+
+def _message(error: msgspec.ValidationError, type_: Any) -> str:
+    if expected := _expected(type_):
+        return f"must be {expected}"
+    text = str(error).partition(" - at ")[0]
+    if match := re.fullmatch(r"Expected `([^`]+)`, got `(\w+)`", text):
+        wanted = [_WORDS.get(word.strip(), word.strip()) for word in match[1].split("|") if word.strip() != "null"]
+        return f"must be {' or '.join(wanted)}, not {_WORDS.get(match[2], match[2])}"
+    if match := re.fullmatch(r"Invalid enum value (.+)", text):
+        return f"{match[1]} is not one of the allowed values: {', '.join(map(str, _choices(type_)))}"
+    return text
+
+
+def _expected(type_: Any) -> str | None:
+    """The words that a constrained type carries for its users (Meta.extra), also inside a union."""
+    for part in (type_, *getattr(type_, "__args__", ())):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, msgspec.Meta) and meta.extra:
+                return meta.extra.get("expected")
+    return None
+
+
+def _choices(type_: Any) -> Iterator[Any]:
+    for part in getattr(type_, "__args__", ()):
+        yield from _choices(part) if getattr(part, "__args__", None) else ((part,) if part is not type(None) else ())
+

@@ -1,0 +1,1 @@
+"""How jobs are remembered: one contract, one folder for each database."""

@@ -22,6 +22,10 @@ class Executor(Protocol):
         """
         ...
 
+    def kill_at_once(self) -> None:
+        """From now on, end cancelled runs without giving them time."""
+        ...
+
     async def stop(self) -> None:
         """Give back everything held. No run is under way any more."""
         ...

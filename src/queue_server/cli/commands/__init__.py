@@ -1,0 +1,1 @@
+"""One module for each command; its object `command` is what the root command imports."""

@@ -1,0 +1,69 @@
+"""Options and types that several commands share."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+from queue_server.cli.exits import CommandError, Exit
+from queue_server.config.units import parse_duration
+
+Format = Literal["table", "json", "ndjson", "id"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_SERVER = "http://127.0.0.1:1337"
+JOB_ID = click.IntRange(min=1)
+
+
+class Duration(click.ParamType[float]):
+    """A duration such as 90, 500ms, 15m; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds, or a usage error."""
+        try:
+            return value if isinstance(value, float) else parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a duration such as 90, 500ms, 15m, 12h or 7d.", param, ctx)
+
+
+DURATION = Duration()
+
+
+def server_option(command: F) -> F:
+    """--server: the server that a client command talks to. The command gets a `client.Server`."""
+    return click.option(
+        "--server",
+        envvar="QUEUE_SERVER_URL",
+        default=DEFAULT_SERVER,
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        callback=_server,
+        help="Address of the server; the variable QUEUE_SERVER_TOKEN holds your token.",
+    )(command)
+
+
+def output_option(*formats: Format, default: Format = "table") -> Callable[[F], F]:
+    """-o: the form of the data on stdout."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default=default,
+        show_default=True,
+        help="Form of the data on stdout.",
+    )
+
+
+def _server(_ctx: click.Context, _param: click.Parameter, value: str) -> object:
+    from queue_server.cli.client import Server
+
+    if not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} must start with http:// or https://.")
+    token = os.environ.get("QUEUE_SERVER_TOKEN", "").strip()
+    if not token.isascii() or not token.isprintable():
+        raise CommandError("QUEUE_SERVER_TOKEN holds characters that no token has", Exit.USAGE)
+    return Server(value.rstrip("/"), token or None)

@@ -1,0 +1,45 @@
+"""Deletes final jobs whose retention is over, in small pages with pauses, so that nobody waits for it."""
+
+import asyncio
+from collections.abc import Mapping
+
+from queue_server.clock import Clock
+from queue_server.domain.errors import StoreError
+from queue_server.domain.state import State
+from queue_server.store.contract import Store
+from queue_server.telemetry.logs import Log
+
+ROUND_S = 60.0
+PAGE = 200
+PAUSE_S = 0.05
+SECOND = 1_000_000
+
+
+class Cleaner:
+    """Keeps the store small. `retention` says for each final state how many seconds a job is kept."""
+
+    def __init__(self, store: Store, clock: Clock, retention: Mapping[State, float], log: Log) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._log = log
+
+    async def run(self) -> None:
+        """Clean until cancelled."""
+        while True:
+            try:
+                await self.clean()
+            except StoreError as error:
+                self._log.warning("can't delete old jobs, trying again later", error=str(error))
+            await asyncio.sleep(ROUND_S)
+
+    async def clean(self) -> int:
+        """Delete every job whose retention is over; how many there were."""
+        now, deleted = self._clock.now(), 0
+        before = {state: now - round(seconds * SECOND) for state, seconds in self._retention.items()}
+        while count := await self._store.purge(before, PAGE):
+            deleted += count
+            await asyncio.sleep(PAUSE_S)
+        if deleted:
+            self._log.info("old jobs deleted", jobs=deleted)
+        return deleted

@@ -1,0 +1,137 @@
+"""The engine: one node's parts, started together and stopped in good order."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from queue_server.clock import Clock
+from queue_server.domain.command import Command
+from queue_server.domain.errors import StoreError
+from queue_server.domain.job import Job
+from queue_server.domain.lifecycle import Transition
+from queue_server.domain.state import State
+from queue_server.engine.cleaner import Cleaner
+from queue_server.engine.completer import Completer
+from queue_server.engine.fetcher import Fetcher
+from queue_server.engine.heartbeat import HeartbeatThread
+from queue_server.engine.rescuer import Rescuer
+from queue_server.engine.runner import Runner
+from queue_server.engine.slots import SlotPool
+from queue_server.executors.contract import Executor
+from queue_server.store.contract import Node, Store
+from queue_server.telemetry.job_log import JobLog
+from queue_server.telemetry.logs import Log
+
+
+class EngineOptions(msgspec.Struct, frozen=True):
+    """How many jobs run here, and how long final ones are kept (seconds by state)."""
+
+    slots: int
+    exec_slots: int
+    retention: Mapping[State, float]
+
+
+class Engine:
+    """Runs jobs on this node from `start` to `stop`."""
+
+    def __init__(
+        self,
+        store: Store,
+        executors: Mapping[type[Command], Executor],
+        clock: Clock,
+        chance: Callable[[], float],
+        options: EngineOptions,
+        log: Log,
+        job_log: JobLog,
+    ) -> None:
+        self._store = store
+        self._executors = executors
+        self._clock = clock
+        self._log = log
+        self._job_log = job_log
+        self._slots = SlotPool(options.slots, options.exec_slots)
+        self._completer = Completer(store, self._ended, log)
+        self._runner = Runner(executors, clock, chance, self._completer.put, log)
+        self._rescuer = Rescuer(store, clock, lambda job, change: job_log.ended(job, change), log)
+        self._cleaner = Cleaner(store, clock, options.retention, log)
+        self._ready = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._grace = 0.0
+        self._fetcher: Fetcher | None = None
+
+    async def run(self, node: Node) -> None:
+        """Run jobs until `stop`; then let them end, give back the rest, and return."""
+        for executor in self._executors.values():
+            await executor.start()
+        heartbeat = HeartbeatThread(self._store.heartbeat(node.id), self._clock, self._log)
+        heartbeat.start()
+        self._fetcher = Fetcher(self._store, node.id, self._slots, self._clock, self._runner.start, self._log)
+        try:
+            await self._serve(self._fetcher)
+        finally:
+            await asyncio.to_thread(heartbeat.stop)
+            for executor in self._executors.values():
+                await executor.stop()
+        with contextlib.suppress(StoreError):
+            await self._store.deregister(node.id)
+
+    async def wait_ready(self) -> None:
+        """Return when lost jobs have been given back and new ones are taken."""
+        await self._ready.wait()
+
+    def stop(self, grace: float) -> None:
+        """Claim no more; running jobs may go on for `grace` seconds. A second call may shorten that."""
+        self._grace = grace
+        self._stop.set()
+        if grace == 0:
+            self._runner.interrupt_all()
+
+    @property
+    def running(self) -> int:
+        """Jobs that have a slot."""
+        return self._slots.used
+
+    async def _serve(self, fetcher: Fetcher) -> None:
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._completer.run())
+            runner = parts.create_task(self._runner.serve())
+            if rescued := await self._rescue_at_start():
+                self._log.info("jobs of the last run given back", jobs=rescued)
+            upkeep = [parts.create_task(self._rescuer.run()), parts.create_task(self._cleaner.run())]
+            fetching = parts.create_task(fetcher.run())
+            self._ready.set()
+            await self._stop.wait()
+            fetcher.stop()
+            await fetching
+            for task in upkeep:
+                task.cancel()
+            await self._drain()
+            self._runner.close()
+            await runner
+            self._completer.close()
+
+    async def _rescue_at_start(self) -> int:
+        try:
+            return await self._rescuer.rescue()
+        except StoreError as error:
+            self._log.warning("can't look for lost jobs, trying again", error=str(error))
+            return 0
+
+    async def _drain(self) -> None:
+        """Let running jobs end within the grace time, then interrupt them."""
+        if self._slots.used and self._grace:
+            self._log.info("waiting for running jobs", jobs=self._slots.used, at_most_s=self._grace)
+        if not await self._runner.wait_idle(self._grace):
+            count = self._runner.interrupt_all()
+            self._log.info("running jobs interrupted and given back", jobs=count)
+
+    def _ended(self, job: Job, change: Transition, applied: bool) -> None:
+        self._slots.release(job)
+        if self._fetcher is not None:
+            self._fetcher.slot_freed(job)
+        if applied:
+            self._job_log.ended(job, change)
+        else:
+            self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)

@@ -1,0 +1,116 @@
+"""From an http command to the request that is sent: url, headers and body."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote_plus
+
+import msgspec
+from msgspec import UNSET
+
+from queue_server.domain.command import QUERY_METHODS, HttpCommand
+from queue_server.domain.job import Job, Report
+
+BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+
+Headers = list[tuple[str, str]]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is sent, apart from what the client adds (Host, User-Agent, Content-Length)."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes | None
+
+
+def request_of(command: HttpCommand, job: Job) -> Request:
+    """The request for one attempt of `job`; the command's placeholders are already filled."""
+    method, url = command.effective_method, command.url
+    content_type, body = _body(command, method, job.plan.report)
+    if command.params and method in QUERY_METHODS:
+        url = with_query(url, form(command.params))
+    given = command.headers or {}
+    names = {name.lower() for name in given}
+    headers = own_headers(job)
+    if "idempotency-key" not in names:
+        headers.append(("Idempotency-Key", str(job.id)))
+    if content_type and "content-type" not in names:
+        headers.append(("Content-Type", content_type))
+    if given:
+        own = {name.lower() for name, _ in headers}
+        headers += [(name, value) for name, value in given.items() if name.lower() not in own]
+    return Request(method, url, headers, body)
+
+
+def own_headers(job: Job) -> Headers:
+    """The headers that tell the target which job, attempt and claim this is, and a callback's, what became of the job."""
+    report = job.plan.report
+    headers = [
+        ("X-Queue-Job-Id", str(job.id if report is None else report.job_id)),
+        ("X-Queue-Attempt", str(job.attempt)),
+        ("X-Queue-Claim", str(job.claim_seq)),
+    ]
+    if report is not None:
+        headers.append(("X-Queue-State", report.state))
+        headers.append(("X-Queue-Exit-Code", "" if report.exit_code is None else str(report.exit_code)))
+        headers.append(("X-Queue-Attempts", str(report.attempts)))
+    return headers
+
+
+def form(params: Mapping[str, Any]) -> str:
+    """`params` as application/x-www-form-urlencoded, nested as PHP's http_build_query does it: a[0]=1&b[c]=2."""
+    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _flat(params))
+
+
+def with_query(url: str, query: str) -> str:
+    """The url with `query` added to the query it has. A fragment is dropped: it is never sent."""
+    url = url.partition("#")[0]
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in params.items():
+        match value:
+            case None:
+                continue
+            case bool():
+                yield name, "1" if value else "0"
+            case dict():
+                nested: dict[str, Any] = value
+                yield from _flat({f"{name}[{key}]": item for key, item in nested.items()})
+            case list():
+                members: list[Any] = value
+                yield from _flat({f"{name}[{index}]": item for index, item in enumerate(members)})
+            case _:
+                yield name, str(value)
+
+
+def _body(command: HttpCommand, method: str, report: Report | None) -> tuple[str, bytes | None]:
+    if command.json is not UNSET:
+        return "application/json", bytes(command.json)
+    if command.body is not None:
+        return "text/plain; charset=utf-8", command.body.encode()
+    if command.body_base64 is not None:
+        return "application/octet-stream", base64.b64decode(command.body_base64)
+    if command.params and method not in QUERY_METHODS:
+        return "application/x-www-form-urlencoded", form(command.params).encode()
+    if report is not None and method in BODY_METHODS:
+        return "application/json", report_body(report)
+    return "", b"" if method in BODY_METHODS else None
+
+
+def report_body(report: Report) -> bytes:
+    """The JSON that a callback carries when it has no body of its own."""
+    return msgspec.json.encode(
+        {
+            "job_id": report.job_id,
+            "state": report.state,
+            "exit_code": report.exit_code,
+            "attempts": report.attempts,
+            "context": report.context,
+            "error": report.error,
+            "output": report.output,
+        }
+    )

@@ -1,0 +1,209 @@
+"""The server's side of the launcher: starts the process, and follows the programs it runs."""
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from queue_server.domain.errors import CannotStart
+from queue_server.executors.launcher.messages import (
+    Channel,
+    ChannelClosed,
+    Ended,
+    Message,
+    Ready,
+    Refused,
+    Signal,
+    Start,
+)
+from queue_server.executors.launcher.orphans import kill_all_of
+
+READY_WITHIN_S = 30.0
+"""How long a new launcher may take to answer, on the slowest machine."""
+
+LEAVE_WITHIN_S = 10.0
+"""How long the launcher may take to leave when its channel ends; it gives its programs about half of that."""
+
+INHERITED = ("PATH", "LD_LIBRARY_PATH")
+"""What the interpreter may need to start. Programs get their own environment, not the launcher's."""
+
+
+class Program(NamedTuple):
+    """What to start; all bytes as the kernel takes them."""
+
+    argv: list[bytes]
+    environment: dict[bytes, bytes]
+    directory: bytes
+
+
+class Lost(NamedTuple):
+    """The launcher died while the program ran, and all that was left of the run was killed."""
+
+    reason: str
+
+
+End = Ended | Refused | Lost
+
+
+class Run:
+    """A program that was handed to the launcher. It ends in any case: by itself, refused, or with the launcher."""
+
+    def __init__(self, end: asyncio.Future[End], send_signal: Callable[[int], None]) -> None:
+        self._end = end
+        self._send_signal = send_signal
+
+    @property
+    def end(self) -> End | None:
+        """How it ended; None while it runs."""
+        return self._end.result() if self._end.done() else None
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait for the end, at most this long; say whether it came."""
+        if not self._end.done():
+            await asyncio.wait((self._end,), timeout=seconds)
+        return self._end.done()
+
+    def signal(self, number: int) -> None:
+        """Signal the whole process group, unless the run has ended."""
+        if not self._end.done():
+            self._send_signal(number)
+
+
+class Launcher:
+    """A launcher process. Once `is_gone`, another has to be started."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._process = process
+        self._channel = Channel(connection)
+        self._numbers = itertools.count(1)
+        self._ends: dict[int, asyncio.Future[End]] = {}
+        self._is_ready: asyncio.Future[bool] = self._loop.create_future()
+        self._burial: asyncio.Future[None] | None = None
+        self._loop.add_reader(self._channel.fileno(), self._on_readable)
+
+    @classmethod
+    async def start(cls) -> "Launcher":
+        """Start the process and wait until it answers; CannotStart when it doesn't."""
+        launcher = cls(*_start_process())
+        await launcher._wait_until_ready()
+        return launcher
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has died or was told to leave."""
+        return self._burial is not None
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def run(self, program: Program, descriptors: Sequence[int]) -> Run:
+        """Start a program with these stdout, stderr and perhaps stdin, which are closed here once they are sent."""
+        number = next(self._numbers)
+        end = self._ends[number] = self._loop.create_future()
+        try:
+            self._send(Start(number, *program), descriptors)
+        except OSError as error:  # no memory or descriptor for a long message
+            _close_all(descriptors)
+            self._finish(Refused(number, f"can't be handed to the launcher: {error.strerror}"))
+        return Run(end, lambda signal_number: self._send(Signal(number, signal_number)))
+
+    async def close(self) -> None:
+        """Tell the process to end what it runs and to leave, and wait for it."""
+        if self._burial is None:
+            self._burial = self._bury()
+        await asyncio.shield(self._burial)
+
+    async def _wait_until_ready(self) -> None:
+        try:
+            await asyncio.wait((self._is_ready,), timeout=READY_WITHIN_S)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        if not self._is_ready.done() or self.is_gone:
+            await self.close()
+            raise CannotStart("the launcher process, which starts the commands of exec jobs, does not answer")
+
+    def _send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        if self.is_gone:
+            return
+        self._channel.send(message, descriptors)
+        if self._channel.has_waiting:
+            self._loop.add_writer(self._channel.fileno(), self._on_writable)
+
+    def _on_writable(self) -> None:
+        self._channel.flush()
+        if not self._channel.has_waiting:
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _on_readable(self) -> None:
+        try:
+            while (received := self._channel.receive()) is not None:
+                self._take(received[0])
+        except ChannelClosed:
+            self._burial = self._bury()
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Ended() | Refused():
+                self._finish(message)
+            case Ready():
+                self._is_ready.set_result(True)
+            case Start() | Signal():
+                pass  # these go the other way only
+
+    def _finish(self, end: Ended | Refused) -> None:
+        self._ends.pop(end.run).set_result(end)
+
+    def _bury(self) -> asyncio.Future[None]:
+        """End the channel, see the process out, and only then tell the runs that they are lost."""
+        self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        return asyncio.ensure_future(self._see_out())
+
+    async def _see_out(self) -> None:
+        how = await asyncio.to_thread(_see_out, self._process)
+        for end in self._ends.values():
+            end.set_result(Lost(f"the launcher process died ({how})"))
+        self._ends.clear()
+        if not self._is_ready.done():
+            self._is_ready.set_result(False)
+
+
+def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "queue_server.executors.launcher", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            env={name: os.environ[name] for name in INHERITED if name in os.environ} | {"LANG": "C.UTF-8"},
+            start_new_session=True,
+        )
+    return process, ours
+
+
+def _see_out(process: subprocess.Popen[bytes]) -> str:
+    """Wait for the process, kill it if need be, and kill what it left; say how it ended."""
+    try:
+        status = process.wait(LEAVE_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
+    kill_all_of(process.pid)
+    return signal.Signals(-status).name if status < 0 else f"exit code {status}"
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

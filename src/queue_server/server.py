@@ -1,0 +1,198 @@
+"""The one place where the parts are put together, and the life of the process: start, signals, stop."""
+
+import asyncio
+import os
+import random
+import resource
+import signal
+import socket
+from collections.abc import Mapping
+
+import uvloop
+
+from queue_server import __version__
+from queue_server.clock import SystemClock
+from queue_server.config.load import Loaded
+from queue_server.config.settings import Settings
+from queue_server.domain.command import Command, ExecCommand, HttpCommand
+from queue_server.domain.errors import QueueServerError
+from queue_server.domain.state import State
+from queue_server.engine.engine import Engine, EngineOptions
+from queue_server.engine.heartbeat import LEASE_S
+from queue_server.executors.contract import Executor
+from queue_server.executors.exec import ExecExecutor
+from queue_server.executors.http import HttpExecutor
+from queue_server.operations.add import AddJob
+from queue_server.operations.look import Look
+from queue_server.store.contract import Store
+from queue_server.store.open import open_store
+from queue_server.telemetry.job_log import JobLog
+from queue_server.telemetry.logs import LogOutput, make_log, open_output
+from queue_server.telemetry.systemd import Systemd
+from queue_server.web.app import App
+from queue_server.web.listener import address_of, bind, is_loopback, web_server
+
+EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
+LAST_ANSWERS_S = 0.5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def run(loaded: Loaded) -> int:
+    """Serve until told to stop; the exit code. QueueServerError, with one line, if the server can't start."""
+    _raise_file_limit()
+    return uvloop.run(_run(loaded))
+
+
+async def _run(loaded: Loaded) -> int:
+    settings, clock = loaded.settings, SystemClock()
+    listener = bind(settings.host, settings.port)
+    output = open_output(settings.log_format, clock, os.environ)
+    try:
+        store = open_store(settings, clock)
+        return await Server(settings, store, listener, output).serve()
+    except QueueServerError:
+        raise
+    except BaseException:
+        output.sink.close()
+        raise
+    finally:
+        listener.close()
+        output.sink.close()
+
+
+class Server:
+    """One running server."""
+
+    def __init__(self, settings: Settings, store: Store, listener: socket.socket, output: LogOutput) -> None:
+        self._settings = settings
+        self._store = store
+        self._listener = listener
+        self._output = output
+        self._clock = SystemClock()
+        self._log = make_log(output, settings.log_level)
+        self._systemd = Systemd(os.environ)
+        self._executors = _executors(settings, self._clock)
+        self._add = AddJob(store, settings, self._clock)
+        look = Look(store, self._clock, round(LEASE_S * 1_000_000))
+        self._web = web_server(App(self._add, look, settings.max_body, self._log))
+        self._engine = Engine(
+            store,
+            self._executors,
+            self._clock,
+            random.Random().random,  # noqa: S311 (spreads retries; no secret)
+            _engine_options(settings),
+            self._log,
+            JobLog(output, settings.log_level),
+        )
+        self._stops = 0
+
+    async def serve(self) -> int:
+        """Run until a signal or a broken store; the exit code."""
+        self._store.on_failure(self._store_broke)
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._signalled, number)
+        node = await self._store.register(self._name(), self._settings.concurrency, self._clock.now())
+        async with asyncio.TaskGroup() as parts:
+            engine = parts.create_task(self._engine.run(node))
+            await self._engine.wait_ready()
+            web = parts.create_task(self._web.serve([self._listener]))
+            alive = parts.create_task(self._watchdog())
+            self._announce()
+            await engine
+            self._web.should_exit = True
+            await web
+            alive.cancel()
+        await self._store.close()
+        self._log.info("stopped")
+        return EXIT_OK
+
+    def _name(self) -> str:
+        return self._settings.node_name or socket.gethostname()
+
+    def _announce(self) -> None:
+        settings = self._settings
+        self._log.info(
+            f"Queue Server {__version__} listens on {address_of(self._listener)}",
+            db=settings.db.rpartition("@")[2],
+            slots=settings.concurrency,
+            exec=settings.exec,
+            pid=os.getpid(),
+        )
+        if settings.exec == "any":
+            self._log.warning("commands are on: whoever can add a job can run any command as this server's user")
+        if not is_loopback(self._listener):
+            self._log.warning("other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1")
+        self._systemd.notify(f"READY=1\nSTATUS=listening on {address_of(self._listener)}")
+
+    async def _watchdog(self) -> None:
+        if self._systemd.watchdog_s is None:
+            return
+        while True:
+            self._systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(self._systemd.watchdog_s / 2)
+
+    def _signalled(self, number: int) -> None:
+        """First: stop in good order. Second: interrupt what runs and give it back at once. Third: just end."""
+        self._stops += 1
+        self._add.is_closed = True
+        name = signal.Signals(number).name
+        match self._stops:
+            case 1:
+                self._systemd.notify("STOPPING=1")
+                self._log.info(f"{name}: stopping; once more stops at once", running=self._engine.running)
+                self._engine.stop(self._settings.shutdown_grace)
+            case 2:
+                self._log.info(f"{name} again: interrupting what runs", running=self._engine.running)
+                for executor in self._executors.values():
+                    executor.kill_at_once()
+                self._engine.stop(0)
+            case _:
+                os._exit(EXIT_STOPPED)
+
+    def _store_broke(self, message: str) -> None:
+        """Nothing can be promised any more: answer what is open with 503, then end. The next start gives jobs back."""
+        self._add.is_closed = True
+        self._log.error(f"stopping at once: {message}")
+        asyncio.get_running_loop().call_later(LAST_ANSWERS_S, self._abort)
+
+    def _abort(self) -> None:
+        self._output.sink.close()
+        os._exit(EXIT_FAILED)
+
+
+def _executors(settings: Settings, clock: SystemClock) -> Mapping[type[Command], Executor]:
+    http = HttpExecutor(
+        version=__version__,
+        output_limit=settings.output_limit,
+        default_timeout=settings.http_timeout,
+        connect_timeout=settings.connect_timeout,
+        now=clock.now,
+    )
+    if settings.exec == "off":
+        return {HttpCommand: http}
+    commands = ExecExecutor(output_limit=settings.output_limit, default_timeout=settings.exec_timeout)
+    return {HttpCommand: http, ExecCommand: commands}
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    exec_slots = settings.exec_concurrency or 2 * (os.cpu_count() or 1)
+    if settings.exec == "off":
+        exec_slots = settings.concurrency  # what is left of a time when they were on must end, as failed
+    failed = settings.retention_failed
+    retention = {
+        State.COMPLETED: settings.retention_completed,
+        State.FAILED: failed,
+        State.CANCELLED: failed,
+    }
+    return EngineOptions(settings.concurrency, exec_slots, retention)
+
+
+def _raise_file_limit() -> None:
+    """Each running job and each client needs a descriptor; the usual soft limit of 1024 is too small."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+

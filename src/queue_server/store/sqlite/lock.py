@@ -1,0 +1,60 @@
+"""One server per file: an advisory lock on `<file>.lock`, which the kernel drops when the process ends in any way."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from queue_server.domain.errors import StoreRefused
+
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "lustre"}
+)
+
+
+class FileLock:
+    """The lock of a database file, held from creation to `release`. StoreRefused where another server has it."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._descriptor = _open(self._path)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise StoreRefused(
+                f"{database} is in use by another Queue Server (process {holder or 'unknown'}); "
+                "stop it, or give this one its own file with --db"
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go of the file. The lock file stays: removing it would race with a server that is starting."""
+        os.close(self._descriptor)
+
+
+def refuse_network_file_system(database: Path) -> None:
+    """StoreRefused on a network file system: SQLite's locks and shared memory do not work there (sqlite.org/wal.html)."""
+    kind = file_system_of(database.parent, Path("/proc/self/mounts"))
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise StoreRefused(f"{database} is on a network file system ({kind}), where SQLite can lose data; use a local disk")
+
+
+def file_system_of(folder: Path, mounts: Path) -> str:
+    """The type of the file system that holds `folder`, by the longest mount point in `mounts`; empty if unknown."""
+    try:
+        lines = mounts.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    points = [(fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2]
+    parents = {str(path) for path in (folder.absolute(), *folder.absolute().parents)}
+    holding = [(len(point), kind) for point, kind in points if point in parents]
+    return max(holding, default=(0, ""))[1]
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreRefused(f"can't open {path}: {error.strerror}; the server needs to write there") from None

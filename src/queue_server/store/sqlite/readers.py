@@ -1,0 +1,104 @@
+"""Reading connections, each in a thread of its own, so that no reader waits for the writer or the event loop for it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from queue_server.domain.errors import StoreUnavailable
+from queue_server.domain.job import Attempt, Job, decode_plan
+from queue_server.domain.outcome import OutcomeKind, Output
+from queue_server.domain.state import State
+from queue_server.store.contract import JobFilter, JobRecord
+from queue_server.store.sqlite.connection import explain, open_reader
+from queue_server.store.sqlite.session import QUERIES, job_of_row
+
+THREADS = 2
+TIME_LIMIT_S = 5.0
+"""A reader that takes longer would keep the writer from checkpointing."""
+
+STEPS_PER_CHECK = 10_000
+NO_LIMIT = 2**63 - 1
+
+T = TypeVar("T")
+
+
+class Readers:
+    """A few threads that read. Results are of the last commit."""
+
+    def __init__(self, path: Path, monotonic: Callable[[], float]) -> None:
+        self._path = path
+        self._monotonic = monotonic
+        self._threads = ThreadPoolExecutor(THREADS, "sqlite-reader")
+        self._local = threading.local()
+        self._connections: list[apsw.Connection] = []
+
+    async def expired(self, limit: int) -> list[Job]:
+        """See Store.expired."""
+        return [job_of_row(row) for row in await self._read("expired", limit)]
+
+    async def total_slots(self) -> int:
+        """See Store.total_slots."""
+        return (await self._read("total_slots"))[0][0]
+
+    async def get(self, job_id: int) -> JobRecord | None:
+        """See Store.get."""
+        rows = await self._read("get", job_id)
+        return _record(rows[0]) if rows else None
+
+    async def find(self, wanted: JobFilter) -> list[JobRecord]:
+        """See Store.find."""
+        before = NO_LIMIT if wanted.before_id is None else wanted.before_id
+        rows = await self._read("find", before, wanted.state, wanted.context, wanted.limit)
+        return [_record(row) for row in rows]
+
+    async def attempts(self, job_id: int) -> list[Attempt]:
+        """See Store.attempts."""
+        return [_attempt(row) for row in await self._read("attempts", job_id)]
+
+    async def output(self, job_id: int, number: int | None) -> Output | None:
+        """See Store.output."""
+        rows = await self._read("output", job_id, number)
+        return Output(*rows[0]) if rows else None
+
+    def close(self) -> None:
+        """End the threads and close their connections. Blocks until running reads have ended."""
+        self._threads.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+    async def _read(self, name: str, *values: Any) -> Sequence[Any]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._execute, name, values)
+
+    def _execute(self, name: str, values: tuple[Any, ...]) -> Sequence[Any]:
+        try:
+            connection = self._connection()
+            deadline = self._monotonic() + TIME_LIMIT_S
+            connection.set_progress_handler(lambda: self._monotonic() > deadline, STEPS_PER_CHECK)
+            return list(connection.execute(QUERIES[name], values))
+        except apsw.InterruptError:
+            raise StoreUnavailable(f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down") from None
+        except apsw.Error as error:
+            raise StoreUnavailable(explain(error, self._path)) from None
+
+    def _connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = open_reader(self._path)
+            self._connections.append(connection)
+        return connection
+
+
+def _record(row: Any) -> JobRecord:
+    id_, state, *middle, plan, outcome, exit_code, error = row
+    kind = None if outcome is None else OutcomeKind(outcome)
+    return JobRecord(id_, State(state), *middle, decode_plan(plan), kind, exit_code, error)
+
+
+def _attempt(row: Any) -> Attempt:
+    *facts, outcome, exit_code, signal, error = row
+    return Attempt(*facts, OutcomeKind(outcome), exit_code, signal, error)

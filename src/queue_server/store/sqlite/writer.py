@@ -1,0 +1,222 @@
+"""The one thread that writes.
+
+While a transaction is being written, the next work collects; then all of it shares one commit (group commit). At idle a
+group is one piece of work and waits for nothing.
+
+When a group fails, what follows depends on why:
+
+    the disk failed, the file is damaged   everybody gets StoreUnavailable, the server is told to stop, nothing is tried again
+    the disk is full, the file is locked   everybody in the group gets StoreUnavailable; the next group is tried afresh
+    one piece of work is impossible        the pieces are tried one by one, so that only this one fails
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.domain.job import NewJob
+from queue_server.domain.lifecycle import Transition
+from queue_server.store.contract import ArrivalListener
+from queue_server.store.sqlite.connection import FATAL, PASSING, explain
+from queue_server.store.sqlite.session import Session
+
+GROUP_LIMIT = 512
+"""Pieces of work in one transaction: enough to make the fsync cheap, few enough to keep answers quick."""
+
+RETRY_AFTER_S = 5
+
+AnyFuture = asyncio.Future[Any] | Future[Any]
+
+
+class Add(msgspec.Struct, frozen=True):
+    """Jobs to be added, all or none."""
+
+    future: AnyFuture
+    jobs: Sequence[NewJob]
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """Transitions to be applied."""
+
+    future: AnyFuture
+    transitions: Sequence[Transition]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Anything else that is done in a transaction."""
+
+    future: AnyFuture
+    action: Callable[[Session], Any]
+
+
+Work = Add | Finish | Call
+
+
+class Writer:
+    """Owns the writing connection. `submit` may be called from any thread; answers arrive in the event loop."""
+
+    def __init__(self, database: apsw.Connection, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._database = database
+        self._path = path
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._session = Session(database)
+        self._broken: str | None = None
+        self._arrival_listeners: list[ArrivalListener] = []
+        self._failure_listeners: list[Callable[[str], None]] = []
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def session(self) -> Session:
+        """For reading what the session keeps; only the writer's thread may call its methods."""
+        return self._session
+
+    def on_arrival(self, listener: ArrivalListener) -> None:
+        """See Store.on_arrival."""
+        self._arrival_listeners.append(listener)
+
+    def on_failure(self, listener: Callable[[str], None]) -> None:
+        """See Store.on_failure."""
+        self._failure_listeners.append(listener)
+
+    def submit(self, work: Work) -> None:
+        """Queue a piece of work; its future gets the result, or a StoreError."""
+        self._queue.put(work)
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread and close the file. Blocks."""
+        self._queue.put(None)
+        self._thread.join()
+        self._database.close()
+
+    def _run(self) -> None:
+        while True:
+            group, is_last = self._collect()
+            if group:
+                self._write(group)
+            if is_last:
+                return
+
+    def _collect(self) -> tuple[list[Work], bool]:
+        """Wait for one piece of work, then take what else has collected."""
+        work, group = self._queue.get(), list[Work]()
+        try:
+            while work is not None and len(group) < GROUP_LIMIT:
+                group.append(work)
+                work = self._queue.get_nowait()
+        except queue.Empty:
+            return group, False
+        if work is None:
+            return group, True
+        group.append(work)
+        return group, False
+
+    def _write(self, group: Sequence[Work]) -> None:
+        if self._broken:
+            self._answer([(work, StoreUnavailable(self._broken)) for work in group])
+            return
+        try:
+            results = self._transact(group)
+        except apsw.Error as error:
+            self._write_after(error, group)
+        except Exception as error:  # noqa: BLE001 (whatever a piece of work raises is that piece's answer)
+            self._write_one_by_one(error, group)
+        else:
+            self._answer(results)
+
+    def _transact(self, group: Sequence[Work]) -> list[tuple[Work, Any]]:
+        """All of the group in one transaction. Ended jobs first, then new ones, so that a claim sees both."""
+        session = self._session
+        session.begin()
+        try:
+            results = _finish_all(session, [work for work in group if isinstance(work, Finish)])
+            results += _add_all(session, [work for work in group if isinstance(work, Add)])
+            results += [(work, work.action(session)) for work in group if isinstance(work, Call)]
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        return results
+
+    def _write_after(self, error: apsw.Error, group: Sequence[Work]) -> None:
+        message = explain(error, self._path)
+        if isinstance(error, FATAL):
+            self._break(message)
+            self._answer([(work, StoreUnavailable(message)) for work in group])
+        elif isinstance(error, PASSING):
+            unavailable = StoreUnavailable(message, retry_after=RETRY_AFTER_S)
+            self._answer([(work, unavailable) for work in group])
+        else:
+            self._write_one_by_one(error, group)
+
+    def _write_one_by_one(self, error: Exception, group: Sequence[Work]) -> None:
+        if len(group) == 1:
+            self._answer([(group[0], StoreError(f"can't be stored: {error}"))])
+            return
+        for work in group:
+            self._write([work])
+
+    def _break(self, message: str) -> None:
+        self._broken = message
+        for listener in self._failure_listeners:
+            self._loop.call_soon_threadsafe(listener, message)
+
+    def _answer(self, results: Sequence[tuple[Work, Any]]) -> None:
+        for_loop: list[tuple[asyncio.Future[Any], Any]] = []
+        for work, result in results:
+            if isinstance(work.future, asyncio.Future):
+                for_loop.append((work.future, result))
+            else:
+                _settle(work.future, result)
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._deliver, for_loop, self._session.arrived)
+
+    def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any]], arrived: int | None) -> None:
+        for future, result in results:
+            _settle(future, result)
+        if arrived is not None:
+            for listener in self._arrival_listeners:
+                listener(arrived)
+
+
+def _finish_all(session: Session, works: Sequence[Finish]) -> list[tuple[Work, Any]]:
+    if not works:
+        return []
+    flags = session.finish([transition for work in works for transition in work.transitions])
+    results: list[tuple[Work, Any]] = []
+    for work in works:
+        count = len(work.transitions)
+        results.append((work, flags[:count]))
+        flags = flags[count:]
+    return results
+
+
+def _add_all(session: Session, works: Sequence[Add]) -> list[tuple[Work, Any]]:
+    if not works:
+        return []
+    ids = session.insert([job for work in works for job in work.jobs])
+    results: list[tuple[Work, Any]] = []
+    start = 0
+    for work in works:
+        results.append((work, ids[start : start + len(work.jobs)]))
+        start += len(work.jobs)
+    return results
+
+
+def _settle(future: AnyFuture, result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,122 @@
+"""The first API. It comes from the PHP Queue Server that this one replaces and stays as it is for ever."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from queue_server import __version__
+from queue_server.domain.instants import classic_time
+from queue_server.domain.reading import read_request
+from queue_server.domain.state import State
+from queue_server.operations.add import AddJob
+from queue_server.operations.look import Look
+from queue_server.store.contract import JobRecord
+from queue_server.web.answers import JsonResponse, send_json
+from queue_server.web.body import read_body
+from queue_server.web.errors import Failure, classic_answer
+
+WORKER_STATUS = {
+    State.SCHEDULED: 0,
+    State.AVAILABLE: 0,
+    State.RUNNING: 1,
+    State.COMPLETED: 3,
+    State.FAILED: 99,
+    State.CANCELLED: 99,
+}
+NOT_FOUND = Failure(404, "Job not found")
+
+
+class AddEndpoint:
+    """`POST /jobs/add` as a raw ASGI application: the hot path."""
+
+    def __init__(self, add: AddJob, max_body: int) -> None:
+        self._add = add
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer once the job is durable."""
+        request = read_request(await read_body(scope, receive, self._max_body))
+        job = await self._add(request)
+        await send_json(send, 200, b'{"status":"OK","job_id":%d}' % job.id)
+
+
+class Classic:
+    """The first API's other answers."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self.routes = [
+            Route("/", self.root),
+            Route("/jobs/status", self.status),
+            Route("/jobs/status/{job_id}", self.job_status),
+            Route("/jobs/get/{job_id}", self.job),
+        ]
+
+    async def root(self, _request: Request) -> Response:
+        """Which version runs."""
+        return JsonResponse({"version": __version__, "status": "running"})
+
+    async def status(self, _request: Request) -> Response:
+        """How many jobs wait and run, and how many slots there are."""
+        status = await self._look.status()
+        data = {
+            "waiting": status.waiting,
+            "working": status.working,
+            "max_threads": status.slots,
+            "free_threads": status.free,
+        }
+        return JsonResponse({"status": 200, "data": data})
+
+    async def job_status(self, request: Request) -> Response:
+        """A job in short."""
+        job = await self._look.job(job_id_of(request))
+        if job is None:
+            return classic_answer(NOT_FOUND)
+        return JsonResponse({"status": 200, "data": _short(job)})
+
+    async def job(self, request: Request) -> Response:
+        """The whole job, with the result and the output of its last attempt."""
+        job = await self._look.job(job_id_of(request))
+        if job is None:
+            return classic_answer(NOT_FOUND)
+        output = await self._look.output(job.id)
+        data = _short(job) | _members(job) | {
+            "attempts": job.attempt,
+            "time_started": classic_time(job.claimed_at),
+            "time_due": classic_time(job.run_at),
+            "outcome": job.outcome,
+            "exit_code": job.exit_code,
+            "error": job.error,
+            "reason": job.reason,
+            "output": None if output is None else output.text.decode("utf-8", "replace"),
+            "error_output": None if output is None else output.error_text.decode("utf-8", "replace"),
+        }
+        return JsonResponse({"status": 200, "data": data})
+
+
+def job_id_of(request: Request) -> int:
+    """The id in the path; 0, which no job has, where it is no number."""
+    text: str = request.path_params["job_id"]
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
+
+
+def _short(job: JobRecord) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "worker_status": WORKER_STATUS[job.state],
+        "time_added": classic_time(job.created_at),
+        "time_completed": classic_time(job.ended_at),
+        "priority": job.priority,
+        "state": job.state,
+    }
+
+
+def _members(job: JobRecord) -> dict[str, object]:
+    """The job as it was sent: its commands and options, and the context that applies."""
+    members: dict[str, object] = {"context": job.context}
+    plan = msgspec.to_builtins(job.plan, builtin_types=(msgspec.Raw,))
+    return members | {name: value for name, value in plan.items() if value is not None}
+
+

@@ -1,0 +1,101 @@
+"""The listening socket and the uvicorn server on it."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from queue_server.domain.errors import CannotStart
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+UNIX = "unix:"
+LAST_ANSWERS_S = 5
+"""How long open requests may take to end once the server stops."""
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the process's life is decided in server.py."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def web_server(app: ASGIApp) -> WebServer:
+    """A uvicorn server for `app`, to be given its sockets when it serves."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=LAST_ANSWERS_S,
+        backlog=BACKLOG,
+    )
+    return WebServer(config)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, or CannotStart with one line that says why not."""
+    if host.startswith(UNIX):
+        return _bind_unix(Path(host.removeprefix(UNIX)))
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise CannotStart(f"can't listen on {host} port {port}: {_why(error)}") from None
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address for people: http://127.0.0.1:1337, or unix:/path."""
+    if listener.family == socket.AF_UNIX:
+        return UNIX + str(listener.getsockname())
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can connect."""
+    if listener.family == socket.AF_UNIX:
+        return True
+    host = str(listener.getsockname()[0])
+    return host.startswith("127.") or host == "::1"
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()
+        listener.bind(str(path))
+        os.chmod(path, 0o660)  # noqa: PTH101 (a socket's path)
+    except OSError as error:
+        listener.close()
+        raise CannotStart(f"can't listen on {path}: {_why(error)}") from None
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _why(error: OSError) -> str:
+    text = (error.strerror or str(error)).lower()
+    return f"{text}; choose another with --port" if "in use" in text else text

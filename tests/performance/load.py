@@ -1,0 +1,57 @@
+"""Makes load: posts one job over and over, for a time or a number of times."""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tests.performance import children
+from tests.performance.children import BenchmarkError
+from tests.performance.work import Work
+
+SCRIPT = Path(__file__).parent / "programs" / "wrk.lua"
+MARGIN_S = 30.0
+
+
+class LoadGenerator:
+    """wrk where it is installed, because it leaves the most CPU to the server; else, and for exact counts, our own."""
+
+    def __init__(self, wanted: str, folder: Path) -> None:
+        self.name = "wrk" if wanted != "own" and shutil.which("wrk") else "own"
+        self._body = folder / "job.json"
+
+    def post_for(self, seconds: float, port: int, job: bytes, connections: int) -> Work:
+        """Post for a time (with wrk whole seconds) and return the answered requests; BenchmarkError unless all were 200."""
+        if self.name == "own":
+            arguments = ("--port", port, "--connections", connections, "--seconds", seconds)
+            return children.work_of(
+                children.program("generator", *arguments), body=job, timeout_s=seconds + MARGIN_S
+            )
+        self._body.write_bytes(job)
+        duration = f"{math.ceil(seconds)}s"
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "-s", str(SCRIPT)]
+        work = children.work_of(
+            [*command, f"http://127.0.0.1:{port}/jobs/add"],
+            timeout_s=seconds + MARGIN_S,
+            BENCH_BODY=str(self._body),
+        )
+        if work.failed:
+            raise BenchmarkError(f"{work.failed:,} of {work.amount:,} posts were not answered with 200")
+        return work
+
+    def post(self, count: int, port: int, job: bytes, connections: int = 64) -> Work:
+        """Post exactly `count` times."""
+        arguments = ("--port", port, "--connections", connections, "--requests", count)
+        timeout_s = MARGIN_S + count / 500
+        return children.work_of(
+            children.program("generator", *arguments, "--seconds", timeout_s), body=job, timeout_s=timeout_s + 5
+        )
+
+
+def with_cpu(work: Callable[[], Work], cpu_s: Callable[[], float]) -> Work:
+    """Do the work and add the CPU seconds that were used meanwhile."""
+    before = cpu_s()
+    done = work()
+    return msgspec.structs.replace(done, cpu_s=cpu_s() - before)

@@ -1,0 +1,84 @@
+"""The server under test: how it is started, asked and stopped."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tests.performance import children, procfs
+from tests.performance.options import Options
+from tests.performance.wire import Connection
+
+SERVE = "serve --port {port} --db sqlite:///{db} --exec any --log-format json --concurrency {slots}"
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What `/jobs/status` says."""
+
+    waiting: int
+    working: int
+    max_threads: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    data: Counts
+
+
+class Server:
+    """A running server and one connection to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, connection: Connection) -> None:
+        self.port = port
+        self._process = process
+        self._connection = connection
+
+    def add(self, job: bytes) -> None:
+        """Add a job and wait for the promise that it is durable."""
+        self._connection.exchange("POST", "/jobs/add", job)
+
+    def counts(self) -> Counts:
+        return msgspec.json.decode(self._connection.exchange("GET", "/jobs/status"), type=Status).data
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far by the server and everything it has started."""
+        return procfs.cpu_s(self._process.pid)
+
+    def memory(self) -> list[procfs.Memory]:
+        """The memory of the server's process, first, and of its children."""
+        return procfs.memory(self._process.pid)
+
+
+@contextmanager
+def running_server(options: Options, database: Path) -> Iterator[Server]:
+    """A server on this database file that runs for the length of the block, which begins when it can be connected to."""
+    port, log = children.free_port(), database.with_suffix(".log")
+    command = server_command(options, port, database)
+    with children.running(command, log, folder=database.parent) as process:
+        connection = children.connect(process, port, log)
+        try:
+            yield Server(process, port, connection)
+        finally:
+            connection.close()
+
+
+def server_command(options: Options, port: int, database: Path) -> list[str]:
+    command = options.server_command or shlex.quote(executable())
+    if "{port}" not in command:
+        command = f"{command.removesuffix(' serve')} {SERVE}"
+    return [part.format(port=port, db=database, slots=options.slots) for part in shlex.split(command)]
+
+
+def help_command(options: Options) -> list[str]:
+    """The command that only prints the server's help; empty when it is not known how."""
+    if "{port}" in options.server_command:
+        return []
+    command = options.server_command or shlex.quote(executable())
+    return [*shlex.split(command.removesuffix(" serve")), "--help"]
+
+
+def executable() -> str:
+    return str(Path(sys.executable).with_name("queue-server"))

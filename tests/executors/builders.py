@@ -1,22 +1,26 @@
-"""Jobs and executors as the tests of this folder need them."""
+"""Jobs, executors and facts about processes as the tests of exec need them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from queue_server.domain.command import ExecCommand
-from queue_server.domain.job import Job, Plan
+from queue_server.domain.job import Job, Plan, Report
+from queue_server.domain.outcome import Outcome
 from queue_server.domain.state import State
 from queue_server.executors.exec import ExecExecutor
 
 
 def exec_job(cmd: str | None = None, *, job: dict[str, Any] | None = None, **command: Any) -> Job:
     """A claimed job that runs this command; `job` has other members of the job."""
-    members = {
+    members: dict[str, Any] = {
         "id": 7,
         "state": State.RUNNING,
         "claim_seq": 3,
-        "attempt": 1,
+        "attempt": 2,
         "refunded": 0,
         "losses": 0,
         "priority": 500,
@@ -29,12 +33,49 @@ def exec_job(cmd: str | None = None, *, job: dict[str, Any] | None = None, **com
     return Job(**(members | (job or {})))
 
 
+def callback_job(cmd: str, report: Report) -> Job:
+    """A claimed callback that reports another job's end."""
+    return exec_job(job={"plan": Plan(command=ExecCommand(cmd=cmd), report=report)})
+
+
 @asynccontextmanager
 async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
-    """A started executor with small limits, stopped at the end."""
+    """A started executor, stopped at the end."""
     started = ExecExecutor(**({"output_limit": 1024 * 1024, "default_timeout": 60.0} | settings))
     await started.start()
     try:
         yield started
     finally:
         await started.stop()
+
+
+def outcome_of(cmd: str | None = None, *, settings: dict[str, Any] | None = None, **command: Any) -> Outcome:
+    """Run one command in an executor of its own."""
+
+    async def run() -> Outcome:
+        async with executor(**(settings or {})) as started:
+            return await started.run(exec_job(cmd, **command))
+
+    return asyncio.run(run())
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and it is more than a zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def pid_in(file: Path, within_s: float = 10) -> int:
+    """The pid that a command writes into a file when it is ready."""
+    await until(lambda: file.exists() and file.read_text().endswith("\n"), within_s)
+    return int(file.read_text())
+
+
+async def until(is_true: Callable[[], object], within_s: float = 10) -> None:
+    """Wait for a fact of the outside world that nobody tells us of."""
+    deadline = time.monotonic() + within_s
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.005)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -40,17 +40,20 @@ def free_port() -> int:
 def running(
     command: Sequence[str], log: Path, *, folder: Path = ROOT, piped: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that runs for the length of the block. What it says goes to `log`, with `piped` only its stderr."""
+    """A process that runs as long as the block. What it says goes to `log`; with `piped` only stderr."""
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(folder),
-            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C is for us alone: we end the others in order
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment(folder),
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for us alone: we end the others in order
+            )
+        except OSError as error:
+            raise BenchmarkError(f"{shown(command)} can't be started: {error}") from error
         try:
             yield process
         finally:
@@ -72,10 +75,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -100,7 +101,7 @@ def connect(process: subprocess.Popen[bytes], port: int, log: Path) -> Connectio
 
 
 def work_of(command: Sequence[str], *, body: bytes = b"", timeout_s: float, **variables: str) -> Work:
-    """Run a program to its end, with `body` on stdin, and return the work it hands in; BenchmarkError when it fails."""
+    """Run a program to its end, with `body` on stdin; the work it hands in, BenchmarkError when it fails."""
     try:
         done = subprocess.run(
             command,

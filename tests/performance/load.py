@@ -16,14 +16,14 @@ MARGIN_S = 30.0
 
 
 class LoadGenerator:
-    """wrk where it is installed, because it leaves the most CPU to the server; else, and for exact counts, our own."""
+    """wrk where it is installed, because it uses the least CPU; else, and for exact counts, our own."""
 
     def __init__(self, wanted: str, folder: Path) -> None:
         self.name = "wrk" if wanted != "own" and shutil.which("wrk") else "own"
         self._body = folder / "job.json"
 
     def post_for(self, seconds: float, port: int, job: bytes, connections: int) -> Work:
-        """Post for a time (with wrk whole seconds) and return the answered requests; BenchmarkError unless all were 200."""
+        """Post for a time (with wrk whole seconds); BenchmarkError unless all answers were 200."""
         if self.name == "own":
             arguments = ("--port", port, "--connections", connections, "--seconds", seconds)
             return children.work_of(
@@ -46,7 +46,9 @@ class LoadGenerator:
         arguments = ("--port", port, "--connections", connections, "--requests", count)
         timeout_s = MARGIN_S + count / 500
         return children.work_of(
-            children.program("generator", *arguments, "--seconds", timeout_s), body=job, timeout_s=timeout_s + 5
+            children.program("generator", *arguments, "--seconds", timeout_s),
+            body=job,
+            timeout_s=timeout_s + 5,
         )
 
 

@@ -73,22 +73,44 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.performance",
-        description="Measures the server beside the bare limits of this machine, in turns, and prints the ratios.",
+        description="Measures the server in turns with bare limits of this machine and prints the ratios.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a small version, under a minute, without the full queue")
     add("--only", metavar="A,B", help=f"measure only these: {', '.join(SECTIONS)}")
-    add("--json", nargs="?", const=Path("-"), type=Path, metavar="FILE", help="write all figures as JSON (default: stdout)")
-    add("--million", action=argparse.BooleanOptionalAction, help="measure again beside a full queue (default: unless --quick)")
-    add("--backlog", type=int, default=BACKLOG, metavar="N", help="how many jobs wait in the full queue (default %(default)s)")
+    add(
+        "--json",
+        nargs="?",
+        const=Path("-"),
+        type=Path,
+        metavar="FILE",
+        help="write all figures as JSON (default: stdout)",
+    )
+    add(
+        "--million",
+        action=argparse.BooleanOptionalAction,
+        help="measure again beside a full queue (default: unless --quick)",
+    )
+    add(
+        "--backlog",
+        type=int,
+        default=BACKLOG,
+        metavar="N",
+        help="how many jobs wait in the full queue (default %(default)s)",
+    )
     add("--seconds", type=float, metavar="S", help="how long each accept measurement lasts")
-    add("--generator", choices=("auto", "wrk", "own"), default="auto", help="what makes the load (auto: wrk if it is installed)")
+    add(
+        "--generator",
+        choices=("auto", "wrk", "own"),
+        default="auto",
+        help="what makes the load (auto: wrk if it is installed)",
+    )
     add("--slots", type=int, default=100, metavar="N", help="job slots of the server (default %(default)s)")
     add(
         "--server-command",
         default="",
         metavar="COMMAND",
-        help="how to run the server; `serve` options are appended unless it contains {port}; {db} is the database "
-        "file and {slots} the number of job slots",
+        help="how to run the server; the options of `serve` are appended unless it contains {port}, and then "
+        "{db} is the database file and {slots} the number of job slots",
     )
     return parser

@@ -32,7 +32,7 @@ def children(pid: int) -> list[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system seconds used so far by the process, its living descendants and those that were reaped."""
+    """User and system seconds used so far by the process, its descendants and those it has reaped."""
     return sum(ticks(each) for each in tree(pid)) / TICKS_PER_S
 
 
@@ -55,7 +55,7 @@ def memory_of(pid: int) -> Memory | None:
 
 
 def megabytes(kibibytes: str) -> float:
-    return round(int(kibibytes.split()[0]) * 1024 / 1_000_000, 1)
+    return round(int(kibibytes.split(maxsplit=1)[0]) * 1024 / 1_000_000, 1)
 
 
 def read(path: Path) -> str:

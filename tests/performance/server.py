@@ -1,18 +1,21 @@
 """The server under test: how it is started, asked and stopped."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from tests.performance import children, procfs
+from tests.performance.children import BenchmarkError
 from tests.performance.options import Options
 from tests.performance.wire import Connection
 
+DONE = 3
 SERVE = "serve --port {port} --db sqlite:///{db} --exec any --log-format json --concurrency {slots}"
 
 
@@ -22,6 +25,22 @@ class Counts(msgspec.Struct, frozen=True):
     waiting: int
     working: int
     max_threads: int
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What `/jobs/add` answers."""
+
+    job_id: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What `/jobs/status/<id>` says."""
+
+    worker_status: int
+
+
+class JobStatus(msgspec.Struct, frozen=True):
+    data: Progress
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -36,9 +55,14 @@ class Server:
         self._process = process
         self._connection = connection
 
-    def add(self, job: bytes) -> None:
-        """Add a job and wait for the promise that it is durable."""
-        self._connection.exchange("POST", "/jobs/add", job)
+    def add(self, job: bytes) -> int:
+        """Add a job, wait for the promise that it is durable, and return its id."""
+        return msgspec.json.decode(self._connection.exchange("POST", "/jobs/add", job), type=Added).job_id
+
+    def succeeded(self, job_id: int) -> bool:
+        """Has this job run, and well?"""
+        answer = self._connection.exchange("GET", f"/jobs/status/{job_id}")
+        return msgspec.json.decode(answer, type=JobStatus).data.worker_status == DONE
 
     def counts(self) -> Counts:
         return msgspec.json.decode(self._connection.exchange("GET", "/jobs/status"), type=Status).data
@@ -54,22 +78,27 @@ class Server:
 
 @contextmanager
 def running_server(options: Options, database: Path) -> Iterator[Server]:
-    """A server on this database file that runs for the length of the block, which begins when it can be connected to."""
+    """A server on this database file; the block begins when it can be connected to, and it stops after it."""
     port, log = children.free_port(), database.with_suffix(".log")
     command = server_command(options, port, database)
-    with children.running(command, log, folder=database.parent) as process:
-        connection = children.connect(process, port, log)
+    with (
+        children.running(command, log, folder=database.parent) as process,
+        closing(children.connect(process, port, log)) as connection,
+    ):
         try:
             yield Server(process, port, connection)
-        finally:
-            connection.close()
+        except (BenchmarkError, OSError) as error:
+            raise BenchmarkError(f"{error}\nThe server said:\n{children.tail(log)}") from error
 
 
 def server_command(options: Options, port: int, database: Path) -> list[str]:
     command = options.server_command or shlex.quote(executable())
     if "{port}" not in command:
         command = f"{command.removesuffix(' serve')} {SERVE}"
-    return [part.format(port=port, db=database, slots=options.slots) for part in shlex.split(command)]
+    program, *arguments = shlex.split(command)
+    values = {"port": port, "db": database, "slots": options.slots}
+    found = Path(shutil.which(program) or program).absolute()  # the server runs in another folder
+    return [str(found), *(argument.format(**values) for argument in arguments)]
 
 
 def help_command(options: Options) -> list[str]:

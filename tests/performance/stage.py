@@ -1,9 +1,10 @@
 """A stage: one server with what surrounds it, and the ballast that stops it from running jobs.
 
-Ballast is jobs of the lowest priority whose target answers only when told to. When nothing else waits they take every
-job slot, and the server can only accept. Once the target answers them, their slots go to whatever has a higher priority
-at a known moment, and then to ballast again. So accepting is measured without running, and running without accepting,
-on the same server with its normal settings, and a full queue of ballast looks like any queue of runnable jobs.
+Ballast is jobs of the lowest priority whose target answers only when told to. When nothing else waits they
+take every job slot, and the server can only accept. Once the target answers them, their slots go to whatever
+has a higher priority at a known moment, and then to ballast again. So accepting is measured without running,
+and running without accepting, on the same server with its normal settings; and a full queue of ballast looks
+like any queue of runnable jobs.
 """
 
 import time
@@ -54,7 +55,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Stage:
-    """A running server, in whose queue `waiting` jobs of ballast wait (0: none, they are added when needed)."""
+    """A running server in whose queue `waiting` jobs of ballast wait; 0: they are added when needed."""
 
     bench: Bench
     server: Server
@@ -78,7 +79,7 @@ class Stage:
         self.bench.load.post(count, self.server.port, job)
 
     def release(self) -> int:
-        """Give the slots to what waits, and ballast after it. The moment when that began, in CLOCK_MONOTONIC ns."""
+        """Give the slots to what waits and ballast after it. The CLOCK_MONOTONIC ns when that began."""
         return self.bench.target.release(self.ballast).now_ns
 
     def open(self) -> None:

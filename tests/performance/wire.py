@@ -1,10 +1,13 @@
-"""The few bytes of HTTP/1.1 that the generator, the target and the probes need; not a client for anything else."""
+"""The few bytes of HTTP/1.1 that the generator, the target and the probes need; no more."""
 
 import re
 import socket
+import time
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEAD_END = b"\r\n\r\n"
+TIMEOUT_S = 10.0
+IDLE_S = 2.0  # uvicorn closes connections that were idle for 5 s
 
 
 def request(method: str, path: str, port: int, body: bytes = b"") -> bytes:
@@ -16,7 +19,7 @@ def request(method: str, path: str, port: int, body: bytes = b"") -> bytes:
 
 
 def message_length(buffer: bytes) -> int:
-    """The length of the first message in `buffer`, 0 while its head is incomplete; the rest of its body may be missing."""
+    """The length of the first message in `buffer`, 0 while its head is incomplete; its body may be."""
     end = buffer.find(HEAD_END)
     if end < 0:
         return 0
@@ -30,15 +33,17 @@ def succeeded(answer: bytes) -> bool:
 
 
 class Connection:
-    """One blocking keep-alive connection to a server on loopback. OSError when it can't be made, is lost or is too slow."""
+    """One blocking keep-alive connection to a server on loopback; OSError when it fails or is too slow."""
 
-    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connect()
 
     def exchange(self, method: str, path: str, body: bytes = b"") -> bytes:
         """Send one request and return the body of its answer; OSError when the status is not 200."""
+        if time.monotonic() - self._used > IDLE_S:
+            self.close()
+            self._connect()
         self._socket.sendall(request(method, path, self._port, body))
         answer = b""
         while not (length := message_length(answer)) or len(answer) < length:
@@ -46,9 +51,15 @@ class Connection:
             if not chunk:
                 raise ConnectionResetError(f"the server closed the connection during {method} {path}")
             answer += chunk
+        self._used = time.monotonic()
         if not succeeded(answer):
             raise OSError(f"{method} {path} was answered with {answer[:500]!r}")
         return answer.partition(HEAD_END)[2]
 
     def close(self) -> None:
         self._socket.close()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._used = time.monotonic()

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Work(msgspec.Struct, frozen=True):
-    """An amount of requests, rows or jobs, the seconds it took, and the CPU seconds (user and system) spent on it."""
+    """An amount of requests, rows or jobs, the seconds it took, and the CPU seconds it cost."""
 
     amount: int
     seconds: float
@@ -28,5 +28,5 @@ def hand_in(work: Work) -> None:
 
 
 def read(output: bytes) -> Work:
-    """The work that a program has handed in as the last line of its output; msgspec.DecodeError if there is none."""
+    """The work that a program handed in as the last line of its output; msgspec.DecodeError if none."""
     return msgspec.json.decode(output.strip().rpartition(b"\n")[2], type=Work)

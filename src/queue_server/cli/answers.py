@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NOT_CONNECTED = "client error (Connect)"
+"""Pyreqwest 0.15 raises ConnectError also for a connection that breaks later; this cause tells them apart."""
 _CODES = {401: Exit.NOT_AUTHORISED, 403: Exit.NOT_AUTHORISED, 404: Exit.NOT_FOUND}
+
+
+class RefusalError(CommandError):
+    """The server answered with an error status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message, _CODES.get(status, Exit.FAILED))
 
 
 def read(body: bytes, answer: type[T], url: str) -> T:
@@ -24,33 +34,39 @@ def read(body: bytes, answer: type[T], url: str) -> T:
         raise CommandError(f"{url} did not answer as a Queue Server does; is its address right?") from None
 
 
-def error_of(response: "BaseResponse", body: bytes, url: str) -> CommandError | None:
+def error_of(response: "BaseResponse", body: bytes, url: str) -> RefusalError | None:
     """The error that the answer reports, if it does."""
     status = response.status
     if status < 300:
         return None
     problem = _problem(body)
     if problem is None:
-        return CommandError(_foreign_answer(response, url), _CODES.get(status, Exit.FAILED))
-    lines = [_first_line(status, problem, response.get_header("retry-after"))]
-    lines += [f"{error.pointer or '/'}: {error.detail}" for error in problem.errors]
-    return CommandError("\n".join(lines), _CODES.get(status, Exit.FAILED))
+        return RefusalError(_foreign_answer(response, url), status)
+    lines = [
+        f"{error.pointer}: {error.detail}" if error.pointer else error.detail for error in problem.errors
+    ]
+    if len(lines) > 1:
+        lines.insert(0, f"{len(lines)} errors")
+    told = "\n".join(lines) or _sentence(status, problem, response.get_header("retry-after"))
+    return RefusalError(told, status)
 
 
 def no_answer(url: str, error: "PyreqwestError") -> CommandError:
     """The error for a server that could not be reached, or that did not answer to the end."""
-    from pyreqwest.exceptions import ConnectError, RequestTimeoutError
+    from pyreqwest.exceptions import RequestTimeoutError
 
-    reason = _root_cause(error)
+    causes = _causes(error)
+    reason = causes[-1].partition(" (os error")[0]
+    reason = reason[:1].lower() + reason[1:]
     if isinstance(error, RequestTimeoutError):
         return CommandError(f"{url} did not answer in time ({reason})", Exit.UNREACHABLE)
-    if not isinstance(error, ConnectError):
+    if _NOT_CONNECTED not in causes:
         return CommandError(f"the connection to {url} broke ({reason})", Exit.UNREACHABLE)
     hint = "is the server running? start it with: queue-server serve"
     return CommandError(f"can't reach {url} ({reason}); {hint}", Exit.UNREACHABLE)
 
 
-def _first_line(status: int, problem: Problem, retry_after: str | None) -> str:
+def _sentence(status: int, problem: Problem, retry_after: str | None) -> str:
     told = problem.detail or problem.title or f"the server answered {status}"
     match status:
         case 401:
@@ -76,9 +92,9 @@ def _foreign_answer(response: "BaseResponse", url: str) -> str:
     return f"{url} answered {response.status}, and not as a Queue Server does; is its address right?"
 
 
-def _root_cause(error: "PyreqwestError") -> str:
-    """The innermost cause in words: `connection refused`, without its number."""
-    details = getattr(error, "details", None) or {}
-    causes = details.get("causes") or [{"message": error.message}]
-    text = causes[-1]["message"].partition(" (os error")[0]
-    return text[:1].lower() + text[1:]
+def _causes(error: "PyreqwestError") -> list[str]:
+    """The error in words, from the outermost cause to the innermost: `Connection refused (os error 111)`."""
+    from pyreqwest.exceptions import DetailedPyreqwestError
+
+    causes = (error.details["causes"] if isinstance(error, DetailedPyreqwestError) else None) or []
+    return [error.message, *(cause["message"] for cause in causes)]

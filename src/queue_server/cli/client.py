@@ -1,6 +1,7 @@
 """A small client of the HTTP API: bytes in, bytes out, and every way to fail as a CommandError."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Self, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -17,7 +18,7 @@ from queue_server.cli.wire import Job, Page
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 READ_TIMEOUT = timedelta(seconds=60)
-PAGE_SIZE = 100
+PAGE_SIZE = 200
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
@@ -32,16 +33,21 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class Api:
-    """One connection to a server, for one command. Use it in a `with`."""
+    """One connection to a server, for one command. Use it in a `with`.
+
+    A request is sent by a thread, because nothing would hear Ctrl-C while pyreqwest waits for an answer.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._http = _configured(SyncClientBuilder(), server).build()
+        self._thread = ThreadPoolExecutor(max_workers=1)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False)
         self._http.close()
 
     def get(self, path: str, **query: str | int | None) -> bytes:
@@ -84,7 +90,7 @@ class Api:
         if body is not None:
             request = request.header("Content-Type", "application/json").body_bytes(body)
         try:
-            response = request.build().send()
+            response = self._thread.submit(request.build().send).result()
             content = bytes(response.bytes())
         except PyreqwestError as error:
             raise no_answer(url, error) from None
@@ -94,7 +100,9 @@ class Api:
 
     def _without_job(self, job_id: int) -> CommandError:
         url = self._server.url
-        return CommandError(f"there is no job {job_id} on {url} (never added, or deleted since)", Exit.NOT_FOUND)
+        return CommandError(
+            f"there is no job {job_id} on {url} (never added, or deleted since)", Exit.NOT_FOUND
+        )
 
 
 def open_async(server: Server, connections: int) -> Client:

@@ -48,12 +48,12 @@ def url_job(url: str, options: JobOptions) -> bytes:
 
 def exec_job(arguments: Sequence[str], options: JobOptions) -> bytes:
     """A job that runs the program with its arguments, without a shell."""
-    refuse(options, OF_REQUESTS, "belongs to a URL; a command has no such option")
+    refuse(options, "belongs to a URL; a command has no such option", OF_REQUESTS)
     return _job({"type": "exec", "args": list(arguments), "timeout": options.timeout}, options)
 
 
-def refuse(options: JobOptions, names: Sequence[str], why: str) -> None:
-    """A usage error if one of these options was given."""
+def refuse(options: JobOptions, why: str, names: Sequence[str] = JobOptions.__struct_fields__) -> None:
+    """A usage error if one of these options was given; of any of them, if none are named."""
     for name in names:
         if getattr(options, name) not in (None, ()):
             raise click.UsageError(f"{flag(name)} {why}.")
@@ -112,4 +112,6 @@ def _json(text: str | None) -> Raw | None:
     try:
         return msgspec.json.decode(text, type=Raw)
     except msgspec.DecodeError as error:
-        raise click.UsageError(f"--json is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
+        raise click.UsageError(
+            f"--json is not JSON: {str(error).removeprefix('JSON is malformed: ')}."
+        ) from None

@@ -21,7 +21,7 @@ def span(seconds: float) -> str:
 
 
 def age(then: datetime, now: datetime) -> str:
-    """How long ago that was, in its largest unit: `3s`, `4m`, `2h`, `6d`; clocks that differ make no age below 0."""
+    """How long ago that was, in its largest unit: `3s`, `4m`, `2h`, `6d`; never below 0."""
     seconds = max(0, int((now - then).total_seconds()))
     for size, unit, *_ in _STEPS:
         if seconds >= size:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from importlib import import_module
+from typing import ClassVar
 
 import click
 
@@ -16,9 +17,9 @@ class LazyGroup(click.Group):
     A command called `config` is the object `command` of the module `queue_server.cli.commands.config`.
     """
 
-    sections: Sections = {}
+    sections: ClassVar[Sections]
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """All names, in the order of the help."""
         return [name for commands in self.sections.values() for name in commands]
 
@@ -35,8 +36,9 @@ class LazyGroup(click.Group):
         name = args[0]
         if name.startswith("-") or ctx.resilient_parsing or name in self.list_commands(ctx):
             return super().resolve_command(ctx, args)
-        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-        ctx.fail(f"There is no command {name!r}.{f' Did you mean {close[0]}?' if close else ''}")
+        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.7)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sections, without importing a command."""

@@ -1,10 +1,12 @@
 """The root command, and how its errors become exit codes."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import ClassVar
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, NoReturn
 
 import click
 
@@ -17,7 +19,7 @@ from queue_server.domain.errors import QueueServerError
 NAMES = ("queue-server", "qs")
 
 
-class ClosedPipe(Exception):  # noqa: N818 (not an error: who reads us has read enough)
+class ClosedPipeError(Exception):
     """The reader of stdout is gone, as in `queue-server ls | head -1`."""
 
 
@@ -50,7 +52,7 @@ class Root(LazyGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError as error:
-            raise ClosedPipe from error
+            raise ClosedPipeError from error
         return result
 
 
@@ -64,42 +66,60 @@ def root() -> None:
       queue-server serve
       queue-server add https://example.com/send-mails
       queue-server show 1
-    """
+    """  # noqa: D301 (click's mark, an escape: keep these lines)
 
 
 def run() -> None:
     """The entry point of the `queue-server` and `qs` programs."""
-    sys.exit(main(sys.argv[1:], program=PurePath(sys.argv[0]).name))
+    _leave(main(sys.argv[1:], program=Path(sys.argv[0]).name))
 
 
 def main(arguments: Sequence[str], program: str = NAMES[0]) -> int:
     """Run the command line; its exit code. No error of ours leaves a traceback."""
-    _write_what_the_terminal_can_show()
+    _prepare_output()
     name = program if program in NAMES else NAMES[0]
     try:
         return int(root.main(list(arguments), prog_name=name, standalone_mode=False) or Exit.OK)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except QueueServerError as error:
-        say_error(str(error))
-        return code_of(error)
-    except click.Abort:
-        return Exit.INTERRUPTED
-    except ClosedPipe:
-        _close_stdout()
-        return Exit.CLOSED_PIPE
+    except (click.ClickException, click.Abort, QueueServerError, ClosedPipeError, OSError) as error:
+        return _tell(error)
 
 
-def _write_what_the_terminal_can_show() -> None:
-    """A character that stdout's encoding lacks becomes an escape instead of a UnicodeEncodeError."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
+def _tell(error: Exception) -> int:
+    """Tell the user about an error that is no bug, and return its exit code; raise one that is."""
+    match error:
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case click.Abort():
+            return Exit.INTERRUPTED
+        case ClosedPipeError():
+            return Exit.CLOSED_PIPE
+        case QueueServerError():
+            say_error(str(error))
+            return code_of(error)
+        case OSError(errno=errno.ENOSPC):
+            say_error("no space is left where the output goes")
+            return Exit.FAILED
+        case _:
+            raise error
+
+
+def _prepare_output() -> None:
+    """Give a closed stream (`>&-`) a place to go; write what a stream's encoding lacks as an escape."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (open to the end)
+        if reconfigure := getattr(getattr(sys, name), "reconfigure", None):
             reconfigure(errors="backslashreplace")
 
 
-def _close_stdout() -> None:
-    """Send what Python still holds for stdout to nowhere, so that it does not complain when it exits."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _leave(code: int) -> NoReturn:
+    """End the process without Python's finalization, in which the threads of pyreqwest sometimes abort it.
+
+    Measured with pyreqwest 0.15.1 and Python 3.11: 6 of 150 runs of `add -` ended with "Fatal Python error:
+    PyGILState_Release" after all their work was done.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)

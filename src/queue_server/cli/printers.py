@@ -1,4 +1,4 @@
-"""Items as the server wrote them, printed in the form that `-o` asks for, as they come where the form allows it."""
+"""Items as the server wrote them, in the form that `-o` asks for; as they come, where the form allows it."""
 
 import sys
 from collections.abc import Sequence

@@ -3,7 +3,8 @@
 import os
 import stat
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from queue_server.cli.terminal import console, is_terminal
@@ -22,7 +23,7 @@ class Meter(Protocol):
 
 def meter(file: BinaryIO) -> AbstractContextManager[Meter]:
     """A progress bar on a terminal, else nothing. The bar knows its end when the input is a plain file."""
-    return Bar(file) if is_terminal(sys.stderr) else nullcontext(Silence())
+    return _bar(file) if is_terminal(sys.stderr) else nullcontext(Silence())
 
 
 class Silence:
@@ -33,34 +34,27 @@ class Silence:
 
 
 class Bar:
-    """A bar with the number of jobs added, those that failed, and the speed."""
+    """A bar with the number of jobs added, those that were refused, and the speed."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._size = _size_of(file)
+    def __init__(self, progress: "Progress", size: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=size, jobs="0 added", speed="")
         self._added = self._failed = 0
-
-    def __enter__(self) -> "Bar":
-        self._progress = _progress()
-        self._task = self._progress.add_task("", total=self._size, jobs="0", speed="")
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._show()
-        self._progress.stop()
 
     def advance(self, size: int, *, failed: bool) -> None:
         """Move the bar."""
         self._failed += failed
         self._added += not failed
-        self._progress.advance(self._task, size)
-        self._show()
-
-    def _show(self) -> None:
         elapsed = self._progress.tasks[0].elapsed or 0.0
         speed = f"{self._added / elapsed:,.0f}/s" if elapsed > 0.2 else ""
-        failed = f", [red]{self._failed:,} refused[/]" if self._failed else ""
-        self._progress.update(self._task, jobs=f"{self._added:,} added{failed}", speed=speed)
+        refused = f", {self._failed:,} refused" if self._failed else ""
+        self._progress.update(self._task, advance=size, jobs=f"{self._added:,} added{refused}", speed=speed)
+
+
+@contextmanager
+def _bar(file: BinaryIO) -> Generator[Bar]:
+    with _progress() as progress:
+        yield Bar(progress, _size_of(file))
 
 
 def _progress() -> "Progress":

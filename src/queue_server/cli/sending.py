@@ -1,7 +1,7 @@
 """Adding many jobs at once: up to 32 requests in the air, the results in the order of the lines."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 import msgspec
@@ -9,7 +9,7 @@ from pyreqwest.client import Client
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.response import Response
 
-from queue_server.cli.answers import error_of, no_answer
+from queue_server.cli.answers import RefusalError, error_of, no_answer
 from queue_server.cli.client import Server, open_async
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.stdin_lines import lines_of
@@ -20,24 +20,24 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What became of one line: the job as the server knows it, or the error. `size` is the line's, in bytes."""
+    """What became of one line: the job as the server knows it, or an error. `size` is the line's in bytes."""
 
     line: int
     size: int
     result: bytes | CommandError
 
 
-async def send_lines(server: Server, file: BinaryIO) -> AsyncIterator[Sent]:
-    """Post each line that is not blank as a job; one result for each, in order.
+async def send_lines(server: Server, file: BinaryIO, report: Callable[[Sent], None]) -> None:
+    """Post each line that is not blank as a job, and report each, in order. If `report` raises, all ends.
 
-    Order costs little, as all requests take about as long; and when the server says that it is busy, the line that
-    waits holds up those behind it, which is what a busy server needs.
+    Order costs little, as all requests take about as long; and when the server says that it is busy, the
+    line that waits holds up those behind it, which is what a busy server needs.
     """
     window: asyncio.Queue[asyncio.Task[Sent] | None] = asyncio.Queue(PARALLEL)
     async with open_async(server, PARALLEL) as http, asyncio.TaskGroup() as group:
         group.create_task(_fill(window, group, Sender(http, server), file))
         while (task := await window.get()) is not None:
-            yield await task
+            report(await task)
 
 
 class Sender:
@@ -72,7 +72,7 @@ class Sender:
 
 def stops_all(error: CommandError) -> bool:
     """Whether the error is of the server or the token, so that further lines would meet it too."""
-    return error.code is Exit.UNREACHABLE
+    return error.code is Exit.UNREACHABLE or (isinstance(error, RefusalError) and error.status == 401)
 
 
 async def _fill(

@@ -11,8 +11,8 @@ LINES_AHEAD = 256
 async def lines_of(file: BinaryIO) -> AsyncIterator[bytes]:
     """The lines, each as soon as it is there; at most LINES_AHEAD are read before they are wanted.
 
-    A daemon thread reads, not a worker of the event loop: a read that never ends must not keep the program alive
-    after Ctrl-C.
+    A daemon thread reads, not a worker of the event loop: a read that never ends must not keep the program
+    alive after Ctrl-C.
     """
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[bytes | OSError | None] = asyncio.Queue()

@@ -6,22 +6,25 @@ Off a terminal there is no heading, as with `gh`: what reads it wants the rows.
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from queue_server.cli.terminal import console, is_terminal, printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """One column: its heading, and what a row shows in it. A `flexible` one is cut when the terminal is narrow."""
+    """One column: its heading, and what a row shows in it. `fit` is what a narrow terminal does to it."""
 
     title: str
     text: Callable[[T], str]
     style: Callable[[T], str] = lambda _: ""
     justify: Literal["left", "right"] = "left"
-    flexible: bool = False
+    fit: Literal["keep", "cut", "wrap"] = "keep"
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,18 @@ def print_facts(facts: Iterable[Fact]) -> None:
 
 def _print_rich(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(
-            column.title.upper(),
-            justify=column.justify,
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if column.flexible else len(column.title),
-        )
+        table.add_column(column.title.upper(), justify=column.justify, no_wrap=column.fit == "keep")
     for row in rows:
-        table.add_row(*(Text(printable(column.text(row)), column.style(row)) for column in columns))
+        table.add_row(*(_cell(row, column) for column in columns))
     console(sys.stdout).print(table)
+
+
+def _cell(row: T, column: Column[T]) -> "Text":
+    from rich.text import Text
+
+    is_cut = column.fit == "cut"
+    text = printable(column.text(row))
+    return Text(text, column.style(row), no_wrap=is_cut, overflow="ellipsis" if is_cut else "fold")

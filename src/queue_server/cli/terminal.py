@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 _ESCAPES = {
     **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
-    **{ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"},
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
     **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
 """Control characters and those that turn the writing direction: a job's texts come from strangers."""
@@ -21,7 +23,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether colours may be written to the stream: a terminal that knows them, and no NO_COLOR (no-color.org)."""
+    """Whether colours may be written to the stream: a terminal that has them, no NO_COLOR (no-color.org)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

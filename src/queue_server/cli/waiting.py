@@ -1,10 +1,12 @@
 """Waiting for jobs to end, by asking: soon at first, for short jobs, then once a second."""
 
+import sys
 import time
 from collections.abc import Iterator
 
 from queue_server.cli.client import Api
 from queue_server.cli.exits import CommandError, Exit
+from queue_server.cli.terminal import is_terminal, say, say_error
 from queue_server.cli.wire import Job
 from queue_server.clock import Clock
 from queue_server.config.units import format_duration
@@ -39,8 +41,18 @@ def wait_for(api: Api, job_id: int, patience: Patience) -> tuple[bytes, Job]:
     raise AssertionError  # pauses never end
 
 
+def report(job: Job) -> Exit:
+    """The exit code for a job that ended. A failure is told in any case, a success to a person only."""
+    if job.has_failed:
+        say_error(sentence(job))
+        return Exit.JOB_FAILED
+    if is_terminal(sys.stderr):
+        say(sentence(job))
+    return Exit.OK
+
+
 def sentence(job: Job) -> str:
-    """What became of a job that did not complete."""
+    """What became of a job."""
     told = job.reason or job.error
     return f"job {job.id} {job.state}" + (f": {told}" if told else "")
 

@@ -1,4 +1,4 @@
-"""What the server answers, as far as the command line reads it. Members that are new to this version are skipped."""
+"""What the server answers, as far as the command line reads it. Members unknown to it are skipped."""
 
 from datetime import datetime
 
@@ -21,9 +21,9 @@ class Job(msgspec.Struct, frozen=True):
     attempt: int = 0
     max_attempts: int = 1
     command: Raw = Raw(b"null")
-    callback_done: Raw | None = None
-    callback_failed: Raw | None = None
-    retry: Raw | None = None
+    callback_done: Raw = Raw(b"null")
+    callback_failed: Raw = Raw(b"null")
+    retry: Raw = Raw(b"null")
     run_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -135,7 +135,7 @@ def encode_plan(plan: Plan) -> bytes:
     return _encode(plan)
 
 
-def decode_plan(payload: bytes) -> Plan:
+def decode_plan(payload: bytes | str) -> Plan:
     """The stored plan. A payload that can't be read gives a plan whose command fails, so no bad row blocks a batch."""
     try:
         return _decode_plan(payload)

@@ -2,9 +2,9 @@
 
     engine.py      starts and stops the parts below
     slots.py       how many more jobs may run
-    fetcher.py     claims jobs when there is work and a free slot, and sleeps otherwise
+    dispatcher.py  hands the ends of jobs to the store and takes new jobs, in turns
+    demand.py      whether there may be work, and when the next job becomes due
     runner.py      runs one job: executor, outcome, decision
-    completer.py   writes what was decided, in batches
     heartbeat.py   the node's sign of life, in a thread of its own
     rescuer.py     gives back jobs of nodes that are gone
     cleaner.py     deletes jobs whose retention is over

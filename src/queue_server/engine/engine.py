@@ -13,8 +13,7 @@ from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.engine.cleaner import Cleaner
-from queue_server.engine.completer import Completer
-from queue_server.engine.fetcher import Fetcher
+from queue_server.engine.dispatcher import Dispatcher
 from queue_server.engine.heartbeat import HeartbeatThread
 from queue_server.engine.rescuer import Rescuer
 from queue_server.engine.runner import Runner
@@ -52,14 +51,12 @@ class Engine:
         self._log = log
         self._job_log = job_log
         self._slots = SlotPool(options.slots, options.exec_slots)
-        self._completer = Completer(store, self._ended, log)
-        self._runner = Runner(executors, clock, chance, self._completer.put, log)
-        self._rescuer = Rescuer(store, clock, lambda job, change: job_log.ended(job, change), log)
+        self._runner = Runner(executors, clock, chance, log)
+        self._rescuer = Rescuer(store, clock, job_log.ended, log)
         self._cleaner = Cleaner(store, clock, options.retention, log)
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._grace = 0.0
-        self._fetcher: Fetcher | None = None
 
     async def run(self, node: Node) -> None:
         """Run jobs until `stop`; then let them end, give back the rest, and return."""
@@ -67,9 +64,8 @@ class Engine:
             await executor.start()
         heartbeat = HeartbeatThread(self._store.heartbeat(node.id), self._clock, self._log)
         heartbeat.start()
-        self._fetcher = Fetcher(self._store, node.id, self._slots, self._clock, self._runner.start, self._log)
         try:
-            await self._serve(self._fetcher)
+            await self._serve(self._dispatcher(node))
         finally:
             await asyncio.to_thread(heartbeat.stop)
             for executor in self._executors.values():
@@ -93,24 +89,27 @@ class Engine:
         """Jobs that have a slot."""
         return self._slots.used
 
-    async def _serve(self, fetcher: Fetcher) -> None:
+    def _dispatcher(self, node: Node) -> Dispatcher:
+        return Dispatcher(
+            self._store, node.id, self._slots, self._clock, self._runner.start, self._ended, self._log
+        )
+
+    async def _serve(self, dispatcher: Dispatcher) -> None:
         async with asyncio.TaskGroup() as parts:
-            parts.create_task(self._completer.run())
-            runner = parts.create_task(self._runner.serve())
+            runner = parts.create_task(self._runner.serve(dispatcher.put))
             if rescued := await self._rescue_at_start():
                 self._log.info("jobs of the last run given back", jobs=rescued)
             upkeep = [parts.create_task(self._rescuer.run()), parts.create_task(self._cleaner.run())]
-            fetching = parts.create_task(fetcher.run())
+            parts.create_task(dispatcher.run())
             self._ready.set()
             await self._stop.wait()
-            fetcher.stop()
-            await fetching
+            dispatcher.stop_claiming()
             for task in upkeep:
                 task.cancel()
             await self._drain()
             self._runner.close()
             await runner
-            self._completer.close()
+            dispatcher.close()
 
     async def _rescue_at_start(self) -> int:
         try:
@@ -128,9 +127,6 @@ class Engine:
             self._log.info("running jobs interrupted and given back", jobs=count)
 
     def _ended(self, job: Job, change: Transition, applied: bool) -> None:
-        self._slots.release(job)
-        if self._fetcher is not None:
-            self._fetcher.slot_freed(job)
         if applied:
             self._job_log.ended(job, change)
         else:

@@ -49,7 +49,7 @@ class Rescuer:
         now = self._clock.now()
         transitions = [decide(job, LOST, Moment(now, job.claimed_at)) for job in jobs]
         try:
-            flags = await self._store.finish(transitions)
+            flags = (await self._store.turn(transitions, None)).applied
         except StoreError:
             flags = [await self._rescue_alone(transition) for transition in transitions]
         for job, transition, applied in zip(jobs, transitions, flags, strict=True):
@@ -60,7 +60,7 @@ class Rescuer:
     async def _rescue_alone(self, transition: Transition) -> bool:
         """One bad row never blocks the rest."""
         try:
-            return (await self._store.finish([transition]))[0]
+            return (await self._store.turn([transition], None)).applied[0]
         except StoreError as error:
             self._log.error("a lost job can't be given back", job_id=transition.job_id, error=str(error))
             return False

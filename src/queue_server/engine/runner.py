@@ -22,20 +22,20 @@ class Runner:
         executors: Mapping[type[Command], Executor],
         clock: Clock,
         chance: Callable[[], float],
-        decided: Callable[[Job, Transition], None],
         log: Log,
     ) -> None:
         self._executors = executors
         self._clock = clock
         self._chance = chance
-        self._decided = decided
         self._log = log
+        self._decided: Callable[[Job, Transition], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._closed = asyncio.Event()
 
-    async def serve(self) -> None:
-        """Hold the tasks until `close` was called and the last one has ended."""
+    async def serve(self, decided: Callable[[Job, Transition], None]) -> None:
+        """Hold the tasks until `close` was called and the last one has ended; tell `decided` what becomes of each job."""
+        self._decided = decided
         async with asyncio.TaskGroup() as self._group:
             await self._closed.wait()
 
@@ -86,5 +86,6 @@ class Runner:
             return Outcome(OutcomeKind.FAILED, error=f"internal error: {type(error).__name__}: {error}")
 
     def _decide(self, job: Job, outcome: Outcome, started_at: int) -> None:
+        assert self._decided is not None, "serve first"
         moment = Moment(self._clock.now(), started_at, self._chance())
         self._decided(job, decide(job, outcome, moment))

@@ -1,9 +1,9 @@
-"""Runs commands on this server: each in its own session, with a clean environment, and gone when its run is over."""
+"""Runs commands on this server: each in its own session, with a clean environment, gone when it is over."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from queue_server.domain.command import ExecCommand
@@ -16,7 +16,7 @@ from queue_server.executors.launcher.client import End, Launcher, Lost, Program,
 from queue_server.executors.launcher.messages import Ended, Refused
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
 
-CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
 """What a command sees of the server's own environment; settings, tokens and passwords stay out."""
 
@@ -24,21 +24,21 @@ CANCEL_PATIENCE_S = 1.0
 """How long a cancelled command may take to end by itself."""
 
 KILL_PATIENCE_S = 5.0
-"""How long the kernel may take to end a killed command. One that hangs in the kernel must not hold its slot."""
+"""How long the kernel may take to end a killed command. One that hangs there must not keep its slot."""
 
 ERROR_LIMIT = 200
 """Characters of a command's own words in an outcome's error."""
 
-_LAST_PART = 16 * 1024
-"""Bytes of an output in which its last line is looked for."""
+LAST_PART = 16 * 1024
+"""Bytes at the end of an output in which its last line is looked for."""
 
 
 class ExecExecutor:
     """Runs exec commands through a launcher process, at most for their timeout.
 
-    `inherit` names more variables of the server's environment that commands may see. The working directory is the
-    server's own unless the command names one: the first Queue Server started commands as its own children, so its
-    users' relative paths mean the directory that it was started in.
+    `inherit` names more variables of the server's environment that commands may see. A command that names no
+    working directory gets the one that the server was started in: so it was in the first Queue Server, whose
+    users have relative paths in their commands.
     """
 
     def __init__(
@@ -52,26 +52,26 @@ class ExecExecutor:
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._kill_after = kill_after
-        self._inherit = (*INHERITED, *inherit)
-        self._environment: dict[str, str] = {}
-        self._directory = "/"
+        self._inherited = (*INHERITED, *inherit)
+        self._environment: dict[bytes, bytes] = {}
+        self._directory = b"/"
         self._scratch = memoryview(bytearray(READ_SIZE))
         self._starting = asyncio.Lock()
         self._launcher: Launcher | None = None
-        self._ending: set[Run] = set()
         self._is_impatient = False
+        self._being_cancelled: set[Run] = set()
 
     async def start(self) -> None:
-        """Start the launcher process."""
-        self._environment = _clean_environment(self._inherit)
+        """Start the launcher process; CannotStart when that is impossible."""
+        self._environment = _clean_environment(self._inherited)
         self._directory = _working_directory()
         await self._living_launcher()
 
     async def run(self, job: Job) -> Outcome:
-        """Run the command to its end; see the contract. Its own words come back as they are, bytes untouched."""
+        """Run the command to its end; see the contract. What it printed comes back byte for byte."""
         command = job.plan.command
         if not isinstance(command, ExecCommand):
-            return Outcome(FAILED, error="this is not a command that can be run here")
+            return Outcome(FAILED, error="this is not a command that can be run on the server")
         command = fill_exec(command, values_for(job))
         try:
             launcher = await self._living_launcher()
@@ -89,9 +89,9 @@ class ExecExecutor:
             await self._launcher.close()
 
     def kill_at_once(self) -> None:
-        """Give cancelled commands no time to end by themselves any more, those that are being ended now included."""
+        """From now on kill cancelled commands without asking them first, those just being asked included."""
         self._is_impatient = True
-        for run in self._ending:
+        for run in self._being_cancelled:
             run.signal(signal.SIGKILL)
 
     async def _living_launcher(self) -> Launcher:
@@ -104,21 +104,14 @@ class ExecExecutor:
 
     def _program(self, job: Job, command: ExecCommand) -> Program:
         argv = ["/bin/sh", "-c", command.cmd] if command.cmd is not None else command.args or []
-        own = {
-            "QUEUE_JOB_ID": str(job.id),
-            "QUEUE_ATTEMPT": str(job.attempt),
-            "QUEUE_CLAIM": str(job.claim_seq),
-            "QUEUE_CONTEXT": job.context,
-        }
-        environment = self._environment | own | (command.env or {})
         return Program(
             argv=[_bytes(text) for text in argv],
-            environment={_bytes(name): _bytes(value) for name, value in environment.items()},
-            directory=_bytes(command.cwd or self._directory),
+            environment=self._environment | _about(job) | _encoded(command.env or {}),
+            directory=_bytes(command.cwd) if command.cwd else self._directory,
         )
 
     async def _see_through(self, run: Run, timeout_s: float) -> str | None:
-        """Wait for the end and, when the time is over, bring it about; say how, if so."""
+        """Wait for the end. When time is up bring it about, and say how."""
         try:
             if await run.ends_within(timeout_s):
                 return None
@@ -129,26 +122,24 @@ class ExecExecutor:
         return f"timed out after {timeout_s:g} s; the process group was sent {signals}"
 
     async def _end_cancelled(self, run: Run) -> None:
-        self._ending.add(run)
+        self._being_cancelled.add(run)
         try:
             await _end(run, 0 if self._is_impatient else CANCEL_PATIENCE_S)
         except asyncio.CancelledError:  # cancelled again: no more patience
             run.signal(signal.SIGKILL)
             await run.ends_within(KILL_PATIENCE_S)
         finally:
-            self._ending.discard(run)
+            self._being_cancelled.discard(run)
 
 
 async def _end(run: Run, patience_s: float) -> str:
-    """Ask the process group to end, then kill it; name the signals it took."""
+    """Ask the process group to end, and if it doesn't, kill it; name the signals that it was sent."""
     run.signal(signal.SIGTERM)
     if await run.ends_within(patience_s):
         return "SIGTERM"
     run.signal(signal.SIGKILL)
     has_ended = await run.ends_within(KILL_PATIENCE_S)
-    return f"SIGTERM and, {patience_s:g} s later, SIGKILL" + (
-        "" if has_ended else ", which did not end it either"
-    )
+    return f"SIGTERM and, {patience_s:g} s later, SIGKILL" + ("" if has_ended else ", but has not ended yet")
 
 
 def _outcome(command: ExecCommand, end: End | None, output: Output, overtime: str | None) -> Outcome:
@@ -162,24 +153,25 @@ def _outcome(command: ExecCommand, end: End | None, output: Output, overtime: st
 
 
 def _outcome_of_ended(command: ExecCommand, status: int, output: Output, overtime: str | None) -> Outcome:
+    """Killed by signal N counts as ended with exit code 128 + N, also for `expect`, as it does in a shell."""
     name = _signal_name(-status) if status < 0 else None
     code = 128 - status if status < 0 else status
     if overtime:
         return Outcome(TIMED_OUT, exit_code=code, signal=name, error=overtime, output=output)
     if code in expected_codes(EXIT_DEFAULT if command.expect is None else command.expect, EXIT_RANGE):
         return Outcome(SUCCEEDED, exit_code=code, signal=name, output=output)
-    error = f"killed by {name}" if name else _words_of_failure(code, output)
+    error = f"killed by {name}" if name else _failure(code, output)
     return Outcome(FAILED, exit_code=code, signal=name, error=error, output=output)
 
 
-def _words_of_failure(code: int, output: Output) -> str:
+def _failure(code: int, output: Output) -> str:
     words = _last_line(output.error_text) or _last_line(output.text)
     return f"exit code {code}: {words}" if words else f"exit code {code}"
 
 
 def _last_line(text: bytes) -> str:
     """The last line that is not empty, fit to be shown: cut, and without control characters."""
-    for line in reversed(text[-_LAST_PART:].decode(errors="replace").splitlines()):
+    for line in reversed(text[-LAST_PART:].decode(errors="replace").splitlines()):
         if words := "".join(sign if sign.isprintable() else " " for sign in line).strip():
             return words if len(words) <= ERROR_LIMIT else words[: ERROR_LIMIT - 1] + "…"
     return ""
@@ -192,16 +184,31 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _clean_environment(inherited: Sequence[str]) -> dict[str, str]:
-    given = {name: os.environ[name] for name in inherited if name in os.environ}
-    return {"PATH": CLEAN_PATH, "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8"} | given
+def _about(job: Job) -> dict[bytes, bytes]:
+    """What a command may want to know of its job, the claim as its fence."""
+    return {
+        b"QUEUE_JOB_ID": b"%d" % job.id,
+        b"QUEUE_ATTEMPT": b"%d" % job.attempt,
+        b"QUEUE_CLAIM": b"%d" % job.claim_seq,
+        b"QUEUE_CONTEXT": _bytes(job.context),
+    }
 
 
-def _working_directory() -> str:
+def _clean_environment(inherited: Sequence[str]) -> dict[bytes, bytes]:
+    home = os.path.expanduser(b"~")  # noqa: PTH111 (Path raises for a user without a home, and knows no bytes)
+    given = {os.fsencode(name): os.fsencode(os.environ[name]) for name in inherited if name in os.environ}
+    return {b"PATH": CLEAN_PATH, b"HOME": home, b"LANG": b"C.UTF-8"} | given
+
+
+def _working_directory() -> bytes:
     try:
-        return os.getcwd()
+        return os.getcwdb()  # noqa: PTH109 (pathlib knows no bytes)
     except FileNotFoundError:  # it was removed while the server stood in it
-        return "/"
+        return b"/"
+
+
+def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {_bytes(name): _bytes(value) for name, value in variables.items()}
 
 
 def _bytes(text: str) -> bytes:

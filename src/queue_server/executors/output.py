@@ -4,8 +4,8 @@
 class OutputBuffer:
     """Takes an output piece by piece and keeps at most `limit` bytes of it: its first half and its last.
 
-    `size` counts every byte fed. Between the two parts `value` puts a line that says how many bytes are missing.
-    However small the pieces are, the buffer holds at most one and a half times `limit`.
+    `size` counts every byte fed. Between the two parts `value` puts a line that says how many bytes are
+    missing. However small the pieces are, the buffer itself holds at most one and a half times `limit`.
     """
 
     def __init__(self, limit: int) -> None:
@@ -16,7 +16,7 @@ class OutputBuffer:
         self.size = 0
 
     def feed(self, piece: bytes | memoryview) -> None:
-        """Add the next piece; it is copied, so the caller may reuse its memory."""
+        """Add the next piece. It is copied, so its memory may be used again."""
         self.size += len(piece)
         missing = self._head_room - len(self._head)
         if missing > 0:
@@ -33,7 +33,7 @@ class OutputBuffer:
         return b"%b%b%b" % (self._head, mark, tail)
 
     def _feed_tail(self, piece: bytes | memoryview) -> None:
-        excess = len(self._tail) + len(piece) - 2 * self._tail_room
-        if excess > 0:  # cut to one tail's length, so that each byte is moved once at most
+        """The tail grows to twice its room before it is cut, so that its bytes are moved only once."""
+        if len(self._tail) + len(piece) > 2 * self._tail_room:
             del self._tail[: len(self._tail) + len(piece) - self._tail_room]
         self._tail += piece

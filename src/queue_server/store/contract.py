@@ -33,11 +33,29 @@ class Slots(msgspec.Struct, frozen=True):
     exec: int
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """The wish to take jobs to run on a node."""
+
+    node_id: int
+    slots: Slots
+    now: int
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """What a claim found. `next_due` is when the earliest scheduled job becomes due, None if there is none."""
 
     jobs: tuple[Job, ...]
     next_due: int | None
+
+
+NOTHING_CLAIMED = Claimed((), None)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What came of `Store.turn`: which transitions applied, in their order, and what was claimed."""
+
+    applied: Sequence[bool]
+    claimed: Claimed = NOTHING_CLAIMED
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -102,19 +120,15 @@ class Store(Protocol):
         """Store jobs, all or none, and return their ids in order. Ids grow and are never used again."""
         ...
 
-    async def claim(self, node_id: int, slots: Slots, now: int) -> Claimed:
-        """Make due jobs available, then take up to `slots` of them to run on this node.
+    async def turn(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
+        """Apply transitions, then claim jobs, in one transaction.
 
-        Order: priority descending, run_at, id. Each taken job is running, with attempt and claim_seq one higher.
-        No other claim can take it.
-        """
-        ...
+        A transition applies only while its job is in `from_state` with the same claim_seq; else it is stale and
+        nothing of it is written, neither its attempt nor its callbacks. Two transitions of one claim: the first applies.
 
-    async def finish(self, transitions: Sequence[Transition]) -> Sequence[bool]:
-        """Apply transitions and say of each whether it applied.
-
-        One applies only while the job is in `from_state` with the same claim_seq; else it is stale and nothing of
-        it is written, neither its attempt nor its callbacks. All that apply are one transaction.
+        The claim first makes due jobs available, then takes up to `claim.slots` of them to run on its node, in the
+        order priority descending, run_at, id. Each taken job is running, with attempt and claim_seq one higher. No
+        other claim can take it. Fewer than could be may be taken, at least one where there is one.
         """
         ...
 

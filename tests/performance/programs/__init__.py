@@ -1,1 +1,1 @@
-"""What runs in processes of its own: the target, the own load generator, and the bare programs that set the limits."""
+"""What runs in processes of its own: the target, our load generator and the programs that set the limits."""

@@ -1,4 +1,4 @@
-"""The bare limit of accepting: an ASGI endpoint that decodes a job and answers. Stores nothing, runs nothing."""
+"""The bare limit of accepting: an ASGI endpoint that decodes a job and answers; nothing is stored or run."""
 
 import sys
 from typing import Any

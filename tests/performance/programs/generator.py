@@ -1,13 +1,14 @@
-"""The own load generator: posts one body over and over on a number of keep-alive connections, as cheaply as Python can.
+"""Our load generator: posts one body over and over on some keep-alive connections, as cheaply as Python can.
 
-Ends after a number of requests or of seconds, whichever comes first, and hands in the work done. Any answer but 200
-ends it with an error: a benchmark of refusals would be a lie.
+Ends after a number of requests or of seconds, whichever comes first, and hands in the work done. Any answer
+but 200 ends it with an error: a benchmark of refusals would be a lie.
 """
 
 import argparse
 import asyncio
 import sys
 import time
+from typing import cast
 
 import uvloop
 
@@ -43,13 +44,15 @@ class Run:
 class Connection(asyncio.Protocol):
     """One client: sends the next request when the last one was answered."""
 
+    transport: asyncio.Transport  # from connection_made on
+
     def __init__(self, run: Run, message: bytes) -> None:
         self.run = run
         self.message = message
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # pyright: ignore[reportAttributeAccessIssue]
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         buffer = self.buffer + data if self.buffer else data
@@ -57,11 +60,12 @@ class Connection(asyncio.Protocol):
         if not length or len(buffer) < length:
             self.buffer = buffer
             return
-        if not succeeded(buffer):
-            return self.run.fail(f"answered with {buffer[:500]!r}")
         self.buffer = b""
-        self.run.answer()
-        self.send()
+        if succeeded(buffer):
+            self.run.answer()
+            self.send()
+        else:
+            self.run.fail(f"answered with {buffer[:500]!r}")
 
     def send(self) -> None:
         if not self.run.ended.is_set() and self.run.take():

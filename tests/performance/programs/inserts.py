@@ -1,4 +1,4 @@
-"""The bare limit of storing: SQLite inserts, 100 in a transaction, each transaction on disk before the next begins.
+"""The bare limit of storing: SQLite inserts, 100 in a transaction, each on disk before the next begins.
 
 Arguments: the database file, seconds. The payload comes on stdin. Hands in the rows inserted.
 """

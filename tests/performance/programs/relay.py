@@ -1,6 +1,6 @@
-"""The bare limit of latency: an ASGI endpoint that decodes a job, commits it to SQLite, answers, and posts to the target.
+"""The bare limit of latency: decodes a job, commits it to SQLite, answers, and posts to the target.
 
-The shortest way that a durable job can go: no threads, no queue, one job at a time.
+The shortest way that a durable job can go: one ASGI endpoint without threads or a queue.
 """
 
 import sys
@@ -23,7 +23,7 @@ class Relay:
         self.database = open_database(database)
         self.client: Any = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = (await receive())["body"]
         url = decode(body)["command"]["url"]
         self.database.execute(INSERT, (500, body))

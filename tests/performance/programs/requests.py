@@ -1,4 +1,4 @@
-"""The bare limit of running http jobs: pyreqwest posts what the server would post, over and over, and does nothing else.
+"""The bare limit of running http jobs: pyreqwest posts what the server would post, over and over.
 
 Ends after a number of requests or of seconds, whichever comes first; hands in the work done.
 """

@@ -1,7 +1,8 @@
 """The target of all http jobs: answers any complete request at once, counts it, and can hold answers back.
 
-Every path is a lane of its own. A lane that holds keeps its requests unanswered, and with them the server's job slots:
-that is how the benchmark stops the server from running jobs while it accepts them, and starts it again at a known moment.
+Every path is a lane of its own. A lane that holds keeps its requests unanswered, and with them the server's
+job slots: that is how the benchmark stops the server from running jobs while it accepts them, and starts it
+again at a known moment.
 
 Steered with one JSON command a line on stdin; each is answered with one line on stdout. Ends when stdin ends.
 The times are CLOCK_MONOTONIC in nanoseconds, which all processes of a machine share.
@@ -11,6 +12,8 @@ import asyncio
 import sys
 import time
 from collections import deque
+from contextlib import suppress
+from typing import cast
 
 import msgspec
 import uvloop
@@ -27,7 +30,7 @@ class Hold(msgspec.Struct, frozen=True, tag="hold"):
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
-    """Answer the requests that are held now, the oldest first, at most `count`; the lane goes on holding later ones."""
+    """Answer at most `count` of the requests that are held now, the oldest first; later ones are held."""
 
     lane: str
     count: int
@@ -96,10 +99,8 @@ class Lane:
             return
         self.awaited = arrivals
         self.reached.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.reached.wait(), timeout_s)
-        except TimeoutError:
-            pass
 
 
 class Lanes(dict[bytes, Lane]):
@@ -113,12 +114,14 @@ class Lanes(dict[bytes, Lane]):
 class Connection(asyncio.Protocol):
     """One connection of the server under test."""
 
+    transport: asyncio.Transport  # from connection_made on
+
     def __init__(self, lanes: Lanes) -> None:
         self.lanes = lanes
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # pyright: ignore[reportAttributeAccessIssue]
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         buffer = self.buffer + data if self.buffer else data

@@ -1,7 +1,7 @@
 """Durable accepts: how many jobs a second are promised, while none runs.
 
-The limits: an endpoint that decodes the same job and answers, and SQLite inserts in groups as durable as the server's.
-Beside a full queue also an empty server, measured in turns with the full one.
+The limits: an endpoint that decodes the same job and answers, and SQLite inserts in groups as durable as the
+server's. Beside a full queue also an empty server, measured in turns with the full one.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +47,11 @@ def beside_limits(stage: Stage, bare: tuple[int, int], connections: int) -> Iter
     )
     if connections == MOST:
         yield beside(
-            rounds, "grouped inserts", lambda work: work.per_s, name=f"{name}_beside_inserts_per_s", title=title
+            rounds,
+            "grouped inserts",
+            lambda work: work.per_s,
+            name=f"{name}_beside_inserts_per_s",
+            title=title,
         )
         yield beside(
             rounds,

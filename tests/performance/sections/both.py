@@ -1,4 +1,4 @@
-"""Both at once: jobs are added as fast as they are accepted, and run meanwhile; the cores are shared by everything.
+"""Both at once: jobs are added as fast as they are accepted and run meanwhile, all on the same cores.
 
 The limit: the bare endpoint under the same load and the bare requests at the same time.
 """
@@ -33,7 +33,11 @@ def measure(stage: Stage) -> Iterator[Figure]:
         limits = {LIMIT: lambda: limit(bench, *bare)}
         rounds = bench.alternate("both at once", lambda: both(stage), limits, bench.scale.both_rounds)
     yield beside(
-        rounds, LIMIT, lambda work: work.accepts.per_s, name="both_accepts_per_s", title="both at once: accepts"
+        rounds,
+        LIMIT,
+        lambda work: work.accepts.per_s,
+        name="both_accepts_per_s",
+        title="both at once: accepts",
     )
     yield beside(
         rounds,

@@ -1,6 +1,6 @@
 """Drain: how many waiting http jobs a second are run, while none is added.
 
-The limit: a loop that sends the same requests to the same target, as many at once as the server has job slots.
+The limit: a loop that sends the same requests to the same target, as many at once as the server has slots.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
 
 
 def draining(stage: Stage) -> Work:
-    """Let jobs wait behind ballast, give way, and stop the clock at the last request that reaches the target."""
+    """Let jobs wait behind ballast, give way, and stop the clock when the last of them reaches the target."""
     bench, count = stage.bench, stage.bench.scale.drain_jobs
     stage.block()
     bench.load.post(count, stage.server.port, http_job(bench.target.url(LANE)))

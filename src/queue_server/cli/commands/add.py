@@ -1,6 +1,6 @@
 """`add`: a job from a URL, a command or a file; many from stdin."""
 
-import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,12 +10,13 @@ from queue_server.cli.compose import JobOptions, exec_job, refuse, url_job
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.job_columns import job_shape
 from queue_server.cli.options import DURATION, Format, output_option, server_option
-from queue_server.cli.printers import printer
-from queue_server.cli.terminal import say, say_error
-from queue_server.cli.waiting import Patience, sentence, wait_for
+from queue_server.cli.printers import print_json, printer
+from queue_server.cli.waiting import Patience, report, wait_for
+from queue_server.cli.wire import Job
 from queue_server.clock import SystemClock
 
 AFTER_DASHES = "queue_server.after_dashes"
+NO_URL = "is no URL (http://… or https://…). To run a command, put two dashes before it: add -- COMMAND"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -30,24 +31,34 @@ class AddCommand(click.Command):
             args = args[:dashes]
         return super().parse_args(ctx, args)
 
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """The four ways to call it."""
         return ["[OPTIONS]", "URL | -- COMMAND... | @FILE | -"]
 
 
 @click.command("add", cls=AddCommand)
 @click.argument("target", nargs=-1)
-@click.option("-X", "--method", type=click.Choice(METHODS, case_sensitive=False), help="Method of the request.")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the request; repeatable.")
+@click.option(
+    "-X",
+    "--method",
+    metavar="METHOD",
+    type=click.Choice(METHODS, case_sensitive=False),
+    help="Method of the request.",
+)
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the request; repeatable."
+)
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header; repeatable.")
 @click.option("--json", metavar="JSON", help="JSON body of the request.")
 @click.option("--body", metavar="TEXT", help="Body of the request.")
 @click.option("--timeout", type=DURATION, help="Time limit of an attempt, such as 20 or 5m.")
-@click.option("--priority", type=click.IntRange(0, 1000), help="Higher runs earlier.")
+@click.option("--priority", type=click.IntRange(0, 1000), metavar="NUMBER", help="Higher runs earlier.")
 @click.option("--context", metavar="TEXT", help="Your label for such jobs, such as the app's name.")
 @click.option("--delay", type=DURATION, help="Run it after this time, such as 90 or 12h.")
 @click.option("--run-at", metavar="TIME", help="Run it at this time, such as 2026-11-24T09:30:00Z.")
-@click.option("--max-attempts", type=click.IntRange(1, 1000), help="Try so often until it succeeds.")
+@click.option(
+    "--max-attempts", type=click.IntRange(1, 1000), metavar="NUMBER", help="Try so often until it succeeds."
+)
 @click.option("--callback-done", metavar="URL", help="Request this when the job has ended.")
 @click.option("--callback-failed", metavar="URL", help="Request this instead when the job has failed.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended; exit 10 if it failed.")
@@ -64,17 +75,22 @@ def command(
       add -- convert in.png out.png          run a command on the server, without a shell
       add @job.json                          the job as JSON, from a file
       add - < jobs.ndjson                    many jobs from stdin, one JSON object a line
-    """
+    """  # noqa: D301 (click's mark, an escape: keep these lines)
+    wanted = JobOptions(**options)
     if target == ("-",) and AFTER_DASHES not in ctx.meta:
-        from queue_server.cli.add_many import add_many
-
-        refuse(JobOptions(**options), list(options), "can't be combined with -: the lines say all about their jobs")
-        if wait:
-            raise click.UsageError("--wait can't be combined with -.")
-        return add_many(server, output)
-    job = _job(target, ctx.meta.get(AFTER_DASHES), JobOptions(**options))
+        return _add_many(wanted, output, server, wait=wait)
+    job = _job(target, ctx.meta.get(AFTER_DASHES), wanted)
     with Api(server) as api:
         return _add(api, job, output, wait=wait)
+
+
+def _add_many(options: JobOptions, form: Format, server: Server, *, wait: bool) -> Exit:
+    from queue_server.cli.add_many import add_many
+
+    refuse(options, "can't be combined with -: the lines say all about their jobs")
+    if wait:
+        raise click.UsageError("--wait can't be combined with -.")
+    return add_many(server, form)
 
 
 def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptions) -> bytes:
@@ -83,15 +99,14 @@ def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptio
         case (), [_, *_]:
             return exec_job(arguments, options)
         case (str(path),), None if path.startswith("@"):
-            refuse(options, JobOptions.__struct_fields__, "can't be combined with @FILE: the file says it all")
+            refuse(options, "can't be combined with @FILE: the file says it all")
             return _read(path[1:])
         case (str(url),), None if url.startswith(("http://", "https://")):
             return url_job(url, options)
+        case (str(url), *_), None if url.startswith(("http://", "https://")):
+            raise click.UsageError("Give one URL at a time, in quotes if it has spaces.")
         case (str(word), *_), None:
-            raise click.UsageError(
-                f"{word!r} is no URL (http://… or https://…). "
-                "To run a command, put two dashes before it: add -- COMMAND"
-            )
+            raise click.UsageError(f"{word!r} {NO_URL}")
         case (_, *_), _:
             raise click.UsageError("Give a URL or a command after --, not both.")
         case _:
@@ -99,19 +114,29 @@ def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptio
 
 
 def _add(api: Api, job: bytes, form: Format, *, wait: bool) -> Exit:
-    """Add the job and print it: its id at once, anything else when it need not be waited for any more."""
     raw = api.add(job)
-    job_id = api.read(raw, _Added).id
-    if wait and form == "id":
-        _print(raw, form)
     if not wait:
         _print(raw, form)
         return Exit.OK
-    raw, ended = wait_for(api, job_id, Patience(SystemClock(), None))
+    if form == "id":
+        _print(raw, form)  # now: who waits may want to look at the job meanwhile
+    raw, ended = wait_for(api, api.read(raw, Job).id, Patience(SystemClock(), None))
     if form != "id":
         _print(raw, form)
-    if ended.has_failed:
-        say_error(sentence(ended))
-        return Exit.JOB_FAILED
-    say(sentence(ended))
-    return Exit.OK
+    return report(ended)
+
+
+def _print(raw: bytes, form: Format) -> None:
+    if form == "json":
+        print_json(raw, form)
+        return
+    out = printer(form, job_shape(SystemClock()))
+    out.add(raw)
+    out.close()
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"can't read {path}: {error.strerror}", Exit.USAGE) from None

@@ -1,4 +1,4 @@
-"""The launcher process: `python -I -m queue_server.executors.launcher DESCRIPTOR`, the descriptor of its socket."""
+"""The launcher process: `python -I -m queue_server.executors.launcher DESCRIPTOR`, that of its socket."""
 
 import signal
 import socket
@@ -9,15 +9,17 @@ from queue_server.executors.launcher.orphans import become_subreaper
 from queue_server.executors.launcher.supervisor import Supervisor
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""The end of the socket is the only order to leave: whatever stops the server's group must not stop its cleaner."""
+"""The end of the channel is the only order to leave: what stops the server must not stop its cleaner."""
 
 
 def main() -> None:
-    """Serve until the server is gone, then end every program, also if the launcher itself has a bug."""
+    """Serve until the server is gone, and end every program, also when the launcher itself has a bug."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     become_subreaper()
-    supervisor = Supervisor(Channel(socket.socket(fileno=int(sys.argv[1]))))
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    supervisor = Supervisor(Channel(connection))
     try:
         supervisor.serve()
     finally:

@@ -1,4 +1,4 @@
-"""The server's side of the launcher: starts the process, and follows the programs it runs."""
+"""The server's side of the launcher: starts the process, and follows the programs that it runs."""
 
 import asyncio
 import itertools
@@ -11,23 +11,23 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from queue_server.domain.errors import CannotStart
+from queue_server.executors.launcher.marks import kill_marked
 from queue_server.executors.launcher.messages import (
     Channel,
-    ChannelClosed,
     Ended,
     Message,
     Ready,
     Refused,
     Signal,
     Start,
+    close_all,
 )
-from queue_server.executors.launcher.orphans import kill_all_of
 
 READY_WITHIN_S = 30.0
 """How long a new launcher may take to answer, on the slowest machine."""
 
 LEAVE_WITHIN_S = 10.0
-"""How long the launcher may take to leave when its channel ends; it gives its programs about half of that."""
+"""How long the launcher may take to leave when its channel ends; its programs get about half of that."""
 
 INHERITED = ("PATH", "LD_LIBRARY_PATH")
 """What the interpreter may need to start. Programs get their own environment, not the launcher's."""
@@ -42,7 +42,7 @@ class Program(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """The launcher died while the program ran, and all that was left of the run was killed."""
+    """The launcher died while the program ran. What was left of the run has been killed."""
 
     reason: str
 
@@ -51,7 +51,7 @@ End = Ended | Refused | Lost
 
 
 class Run:
-    """A program that was handed to the launcher. It ends in any case: by itself, refused, or with the launcher."""
+    """A program that the launcher was asked to start. It always ends, if only because the launcher does."""
 
     def __init__(self, end: asyncio.Future[End], send_signal: Callable[[int], None]) -> None:
         self._end = end
@@ -63,7 +63,7 @@ class Run:
         return self._end.result() if self._end.done() else None
 
     async def ends_within(self, seconds: float) -> bool:
-        """Wait for the end, at most this long; say whether it came."""
+        """Wait for the end, at most this long; say whether it came. To cancel this does not end the run."""
         if not self._end.done():
             await asyncio.wait((self._end,), timeout=seconds)
         return self._end.done()
@@ -75,7 +75,7 @@ class Run:
 
 
 class Launcher:
-    """A launcher process. Once `is_gone`, another has to be started."""
+    """A launcher process. Once it `is_gone`, another has to be started."""
 
     def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
@@ -84,14 +84,21 @@ class Launcher:
         self._numbers = itertools.count(1)
         self._ends: dict[int, asyncio.Future[End]] = {}
         self._is_ready: asyncio.Future[bool] = self._loop.create_future()
-        self._burial: asyncio.Future[None] | None = None
+        self._burial: asyncio.Task[None] | None = None
         self._loop.add_reader(self._channel.fileno(), self._on_readable)
 
     @classmethod
     async def start(cls) -> "Launcher":
         """Start the process and wait until it answers; CannotStart when it doesn't."""
         launcher = cls(*_start_process())
-        await launcher._wait_until_ready()
+        try:
+            await asyncio.wait((launcher._is_ready,), timeout=READY_WITHIN_S)
+        except asyncio.CancelledError:
+            await launcher.close()
+            raise
+        if not launcher._is_ready.done() or launcher.is_gone:
+            await launcher.close()
+            raise CannotStart("the launcher process, which starts the commands of exec jobs, does not answer")
         return launcher
 
     @property
@@ -105,31 +112,19 @@ class Launcher:
         return self._process.pid
 
     def run(self, program: Program, descriptors: Sequence[int]) -> Run:
-        """Start a program with these stdout, stderr and perhaps stdin, which are closed here once they are sent."""
+        """Start a program with these stdout, stderr and perhaps stdin; they are closed once they are sent."""
         number = next(self._numbers)
         end = self._ends[number] = self._loop.create_future()
         try:
             self._send(Start(number, *program), descriptors)
-        except OSError as error:  # no memory or descriptor for a long message
-            _close_all(descriptors)
+        except OSError as error:  # no memory or no descriptor for a long message
+            close_all(descriptors)
             self._finish(Refused(number, f"can't be handed to the launcher: {error.strerror}"))
-        return Run(end, lambda signal_number: self._send(Signal(number, signal_number)))
+        return Run(end, lambda signal_number: self._send(Signal(number, int(signal_number))))
 
     async def close(self) -> None:
-        """Tell the process to end what it runs and to leave, and wait for it."""
-        if self._burial is None:
-            self._burial = self._bury()
-        await asyncio.shield(self._burial)
-
-    async def _wait_until_ready(self) -> None:
-        try:
-            await asyncio.wait((self._is_ready,), timeout=READY_WITHIN_S)
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-        if not self._is_ready.done() or self.is_gone:
-            await self.close()
-            raise CannotStart("the launcher process, which starts the commands of exec jobs, does not answer")
+        """Tell the process to end what it runs and to leave, and wait until it has."""
+        await asyncio.shield(self._burial or self._bury())
 
     def _send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         if self.is_gone:
@@ -147,8 +142,8 @@ class Launcher:
         try:
             while (received := self._channel.receive()) is not None:
                 self._take(received[0])
-        except ChannelClosed:
-            self._burial = self._bury()
+        except EOFError:
+            self._bury()
 
     def _take(self, message: Message) -> None:
         match message:
@@ -162,17 +157,19 @@ class Launcher:
     def _finish(self, end: Ended | Refused) -> None:
         self._ends.pop(end.run).set_result(end)
 
-    def _bury(self) -> asyncio.Future[None]:
-        """End the channel, see the process out, and only then tell the runs that they are lost."""
+    def _bury(self) -> asyncio.Task[None]:
+        """End the channel, by which the process leaves if it has not yet, and see it out."""
         self._loop.remove_reader(self._channel.fileno())
         self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
-        return asyncio.ensure_future(self._see_out())
+        self._burial = self._loop.create_task(self._see_out())
+        return self._burial
 
     async def _see_out(self) -> None:
+        """Only when nothing is left of the runs are they told that they are lost."""
         how = await asyncio.to_thread(_see_out, self._process)
         for end in self._ends.values():
-            end.set_result(Lost(f"the launcher process died ({how})"))
+            end.set_result(Lost(f"the launcher process died ({how}), and the command was killed with it"))
         self._ends.clear()
         if not self._is_ready.done():
             self._is_ready.set_result(False)
@@ -181,7 +178,7 @@ class Launcher:
 def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
             [sys.executable, "-I", "-m", "queue_server.executors.launcher", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -194,16 +191,11 @@ def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def _see_out(process: subprocess.Popen[bytes]) -> str:
-    """Wait for the process, kill it if need be, and kill what it left; say how it ended."""
+    """Wait for the process's end, or bring it about, and kill what it left; say how it ended."""
     try:
         status = process.wait(LEAVE_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         status = process.wait()
-    kill_all_of(process.pid)
+    kill_marked(process.pid)
     return signal.Signals(-status).name if status < 0 else f"exit code {status}"
-
-
-def _close_all(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -1,22 +1,25 @@
 """What the server and its launcher say to each other, and the channel that carries it.
 
-The channel is a SOCK_SEQPACKET socket pair: the kernel keeps the bounds of a message and the descriptors that belong
-to it together, so nothing is framed or glued here. Messages are written with marshal: both ends run the same
-interpreter, nobody else can write to the socket, and the launcher need not import a library for it.
+The channel is a pair of SOCK_SEQPACKET sockets: the kernel keeps the bounds of each message and the
+descriptors that belong to it, so nothing has to be framed. Messages are written with marshal: both ends run
+the same interpreter, nobody else holds the sockets, and the launcher need not load a library for it.
 """
 
 import marshal
 import os
 import socket
+from array import array
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 INLINE_LIMIT = 32 * 1024
 """Bytes of a message that go through the socket itself; a longer one travels as a file in memory."""
 
 MAX_DESCRIPTORS = 4
 """A program's stdin, stdout and stderr, and the file of a long message."""
+
+_EXTRA_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * array("i").itemsize)
 
 
 class Ready(NamedTuple):
@@ -33,7 +36,7 @@ class Start(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Server to launcher: send a signal to the process group of a run, if it has not ended."""
+    """Server to launcher: send a signal to the process group of a run, unless it has ended."""
 
     run: int
     number: int
@@ -54,22 +57,18 @@ class Ended(NamedTuple):
 
 
 class Enclosed(NamedTuple):
-    """Either way: the message is in the file that is the first descriptor. The channel opens it."""
+    """Either way: the message is in the file that is the first descriptor. Only the channel sees this one."""
 
 
 Message = Ready | Start | Signal | Refused | Ended
-_KINDS: tuple[type[Any], ...] = (Ready, Start, Signal, Refused, Ended, Enclosed)
-_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
-
-
-class ChannelClosed(Exception):
-    """The other side is gone, and all that it said has been received."""
+_KINDS: tuple[Callable[..., Message | Enclosed], ...] = (Ready, Start, Signal, Refused, Ended, Enclosed)
+_NUMBERS: dict[object, int] = {kind: number for number, kind in enumerate(_KINDS)}
 
 
 class Channel:
-    """Messages over a socket that never blocks: what can't be sent now waits in order until `flush`.
+    """Messages over a socket, without ever blocking: what can't be sent now waits in order until `flush`.
 
-    What waits is bounded by its users: a few messages per run under way.
+    What waits is bounded by those who send: a few messages for each run under way.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -87,7 +86,10 @@ class Channel:
         return bool(self._waiting)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send after all that waits. The channel owns the descriptors from now on and closes them when sent."""
+        """Send after all that waits. The descriptors are closed once they are sent.
+
+        OSError when a long message can't be stored; the descriptors are the caller's still.
+        """
         data = _encode(message)
         if len(data) > INLINE_LIMIT:
             data, descriptors = _enclose(data, descriptors)
@@ -95,7 +97,7 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, as far as the socket takes it."""
+        """Send what waits, as far as the socket takes it now."""
         while self._waiting:
             data, descriptors = self._waiting[0]
             try:
@@ -103,26 +105,27 @@ class Channel:
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self._drop_waiting()  # the reader will see the end of the channel and act on it
+                self._drop_waiting()  # `receive` will tell
                 return
             self._waiting.popleft()
-            _close_all(descriptors)
+            close_all(descriptors)
 
     def receive(self) -> tuple[Message, list[int]] | None:
-        """The next message and its descriptors, which are the caller's; None when there is none yet."""
+        """The next message and its descriptors, which are the caller's; None when there is none now.
+
+        EOFError when the other side is gone and all that it said has been received.
+        """
         try:
-            data, descriptors, flags, _ = socket.recv_fds(
-                self._socket, INLINE_LIMIT, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            data, extra, flags, _ = self._socket.recvmsg(INLINE_LIMIT, _EXTRA_SIZE, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return None
-        except ConnectionResetError:
-            raise ChannelClosed from None
+        except ConnectionResetError as error:
+            raise EOFError from error
         if not data:
-            raise ChannelClosed
+            raise EOFError
         if flags & socket.MSG_CTRUNC:
-            raise OSError("descriptors were lost on the way: too many open files")
-        return _decode(data, descriptors)
+            raise OSError("too many open files: descriptors were lost on the way")
+        return _decode(data, _descriptors_in(extra))
 
     def close(self) -> None:
         """End the channel; what waits is dropped."""
@@ -130,32 +133,40 @@ class Channel:
         self._socket.close()
 
     def _drop_waiting(self) -> None:
-        for _, descriptors in self._waiting:
-            _close_all(descriptors)
-        self._waiting.clear()
+        while self._waiting:
+            close_all(self._waiting.popleft()[1])
 
 
-def _encode(message: Message) -> bytes:
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close each of them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _descriptors_in(extra: list[tuple[int, int, bytes]]) -> list[int]:
+    """Not by socket.recv_fds: it forgets to pass on the flag that keeps programs from inheriting them."""
+    descriptors = array("i")
+    for _, _, packed in extra:
+        descriptors.frombytes(packed)
+    return descriptors.tolist()
+
+
+def _encode(message: Message | Enclosed) -> bytes:
     return marshal.dumps((_NUMBERS[type(message)], *message))
 
 
 def _decode(data: bytes, descriptors: list[int]) -> tuple[Message, list[int]]:
     number, *fields = marshal.loads(data)  # noqa: S302 (only our own process holds the other end)
-    message = _KINDS[number](*fields)
+    message = _KINDS[int(number)](*fields)
     if not isinstance(message, Enclosed):
         return message, descriptors
-    with open(descriptors[0], "rb") as file:
+    with os.fdopen(descriptors[0], "rb") as file:
         return _decode(file.read(), descriptors[1:])
 
 
 def _enclose(data: bytes, descriptors: Sequence[int]) -> tuple[bytes, Sequence[int]]:
     enclosure = os.memfd_create("queue-server-message")
-    with open(enclosure, "wb", closefd=False) as file:
+    with os.fdopen(enclosure, "wb", closefd=False) as file:
         file.write(data)
         file.seek(0)
-    return marshal.dumps((_NUMBERS[Enclosed],)), [enclosure, *descriptors]
-
-
-def _close_all(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+    return _encode(Enclosed()), [enclosure, *descriptors]

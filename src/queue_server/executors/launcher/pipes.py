@@ -4,21 +4,25 @@ import asyncio
 import os
 
 from queue_server.domain.outcome import Output
+from queue_server.executors.launcher.messages import close_all
 from queue_server.executors.output import OutputBuffer
 
 READ_SIZE = 256 * 1024
-"""Bytes per read: more than a pipe holds (64 KiB, see pipe(7)), so that a shorter read means that it is empty."""
+"""Bytes per read: more than a pipe usually holds (64 KiB, pipe(7)), so that a shorter read emptied it."""
 
 LAST_READS = 4
-"""Reads per pipe after the program's end: as much as the largest pipe holds (1 MiB), should somebody still write."""
+"""Reads per pipe after the program's end: what the largest pipe holds (1 MiB), if somebody still writes."""
 
 
 class Streams:
-    """A program's streams. `theirs` are its stdout, stderr and, if it has an input, stdin: for the one who starts it."""
+    """Our ends of a program's streams; `theirs` are its stdout, its stderr and, if there is an input, stdin.
+
+    Who starts the program closes those. `scratch` is memory of READ_SIZE bytes that streams may share.
+    """
 
     def __init__(self, data: bytes, limit: int, scratch: memoryview) -> None:
         output, error_output, *given = _open_pipes(3 if data else 2)
-        self.theirs = [output[1], error_output[1]] + [readable for readable, _ in given]
+        self.theirs = [output[1], error_output[1], *(readable for readable, _ in given)]
         self._output = OutputPipe(output[0], limit, scratch)
         self._error_output = OutputPipe(error_output[0], limit, scratch)
         self._inputs = [InputPipe(writable, data) for _, writable in given]
@@ -27,53 +31,49 @@ class Streams:
         """What the program has written, now that it has ended."""
         self._output.finish()
         self._error_output.finish()
-        text, error_text = self._output.kept, self._error_output.kept
-        return Output(
-            text=text.value(), error_text=error_text.value(), size=text.size, error_size=error_text.size
-        )
+        kept, error_kept = self._output.kept, self._error_output.kept
+        return Output(kept.value(), error_kept.value(), size=kept.size, error_size=error_kept.size)
 
     def close(self) -> None:
-        """Close the server's ends."""
+        """Close our ends."""
         for pipe in (self._output, self._error_output, *self._inputs):
             pipe.close()
 
 
 class OutputPipe:
-    """Collects what a program writes, until it closes its end or `finish` is called.
-
-    All pipes of an event loop share one `scratch` memory of READ_SIZE bytes: a read is copied on before the next.
-    """
+    """Collects what a program writes, until all have closed their end or `finish` is called."""
 
     def __init__(self, descriptor: int, limit: int, scratch: memoryview) -> None:
         os.set_blocking(descriptor, False)
-        self._descriptor: int | None = descriptor
+        self._descriptor = descriptor
+        self._is_open = True
         self._scratch = scratch
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(descriptor, self._on_readable)
         self.kept = OutputBuffer(limit)
 
     def finish(self) -> None:
-        """Take what is in the pipe now and close it, whoever else may hold its other end."""
+        """Take what is in the pipe now and close it, whoever may still hold its other end."""
         for _ in range(LAST_READS):
-            if self._descriptor is None or self._read(self._descriptor) < READ_SIZE:
+            if not self._is_open or self._read() < READ_SIZE:
                 break
         self.close()
 
     def close(self) -> None:
-        """Close it and forget what is in it."""
-        if self._descriptor is not None:
+        """Close it, whatever is in it."""
+        if self._is_open:
+            self._is_open = False
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
-            self._descriptor = None
 
     def _on_readable(self) -> None:
-        if self._descriptor is not None and self._read(self._descriptor) == 0:
+        if self._read() == 0:
             self.close()
 
-    def _read(self, descriptor: int) -> int:
-        """Bytes read: 0 at the end, -1 when there are none now."""
+    def _read(self) -> int:
+        """The number of bytes read: 0 at the end, -1 when there are none now."""
         try:
-            size = os.readv(descriptor, (self._scratch,))
+            size = os.readv(self._descriptor, (self._scratch,))
         except BlockingIOError:
             return -1
         if size:
@@ -86,23 +86,22 @@ class InputPipe:
 
     def __init__(self, descriptor: int, data: bytes) -> None:
         os.set_blocking(descriptor, False)
-        self._descriptor: int | None = descriptor
+        self._descriptor = descriptor
+        self._is_open = True
         self._left = memoryview(data)
         self._loop = asyncio.get_running_loop()
         self._write()
-        if self._descriptor is not None:
+        if self._left:
             self._loop.add_writer(descriptor, self._write)
 
     def close(self) -> None:
         """Close it, written or not."""
-        if self._descriptor is not None:
+        if self._is_open:
+            self._is_open = False
             self._loop.remove_writer(self._descriptor)
             os.close(self._descriptor)
-            self._descriptor = None
 
     def _write(self) -> None:
-        if self._descriptor is None:
-            return
         try:
             self._left = self._left[os.write(self._descriptor, self._left) :]
         except BlockingIOError:
@@ -117,11 +116,10 @@ def _open_pipes(count: int) -> list[tuple[int, int]]:
     """That many pipes (readable, writable), or OSError and none."""
     pipes: list[tuple[int, int]] = []
     try:
-        for _ in range(count):
-            pipes.append(os.pipe())  # noqa: PERF401 (those opened before an error have to be closed)
+        while len(pipes) < count:
+            pipes.append(os.pipe())
     except OSError:
         for pair in pipes:
-            os.close(pair[0])
-            os.close(pair[1])
+            close_all(pair)
         raise
     return pipes

@@ -1,6 +1,6 @@
 """Starting one program, or saying in a few words why it can't be started.
 
-posix_spawn starts programs without copying the launcher (vfork inside) and reports exec's own error. It has no
+posix_spawn starts a program without copying the launcher (by vfork) and reports exec's own error. It knows no
 working directory, so the launcher, which has one thread, steps into it for the moment of the start.
 """
 
@@ -9,11 +9,11 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from queue_server.executors.launcher.marks import mark
 from queue_server.executors.launcher.messages import Start
-from queue_server.executors.launcher.orphans import mark
 
 _RESET = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
-"""Signals that a program starts with as usual, whatever the launcher ignores."""
+"""Every signal means to the program what it usually means, whatever the launcher ignores."""
 
 
 def spawn(start: Start, streams: Sequence[int]) -> int | str:
@@ -24,15 +24,15 @@ def spawn(start: Start, streams: Sequence[int]) -> int | str:
     try:
         os.chdir(start.directory)
     except OSError as error:
-        return _bad_directory(start.directory, error)
+        return _why_not_directory(_shown(start.directory), error)
     try:
         return _spawn_here(start, streams)
     except OSError as error:
-        return _bad_program(start.argv[0], error)
-    except ValueError as error:  # NUL characters, which no program can be given
-        return f"can't be passed to a program: {error}"
+        return _why_not_program(_shown(start.argv[0]), error)
+    except ValueError as error:  # a NUL character
+        return f"can't be given to a program: {error}"
     finally:
-        os.chdir("/")  # keep no directory busy
+        os.chdir("/")  # keep no file system busy
 
 
 def _spawn_here(start: Start, streams: Sequence[int]) -> int:
@@ -48,7 +48,7 @@ def _spawn_here(start: Start, streams: Sequence[int]) -> int:
 
 
 def _find(name: bytes, environment: Mapping[bytes, bytes]) -> bytes:
-    """Where the program is: as named if the name has a slash, else the first on the environment's PATH."""
+    """The program as it is named if the name has a slash, else the first of that name on its PATH."""
     if b"/" in name:
         return name
     for folder in environment.get(b"PATH", b"").split(b":"):
@@ -58,31 +58,31 @@ def _find(name: bytes, environment: Mapping[bytes, bytes]) -> bytes:
     raise FileNotFoundError(errno.ENOENT, "not on the PATH")
 
 
-def _bad_directory(directory: bytes, error: OSError) -> str:
-    name = directory.decode(errors="replace")
+def _why_not_directory(directory: str, error: OSError) -> str:
     match error.errno:
         case errno.ENOENT:
-            return f"cwd {name} does not exist"
+            return f"cwd {directory} does not exist"
         case errno.ENOTDIR:
-            return f"cwd {name} is not a directory"
+            return f"cwd {directory} is not a directory"
         case _:
-            return f"cwd {name}: {_words(error)}"
+            return f"{_words(error)}: cwd {directory}"
 
 
-def _bad_program(program: bytes, error: OSError) -> str:
-    name = program.decode(errors="replace")
+def _why_not_program(program: str, error: OSError) -> str:
     match error.errno:
-        case errno.ENOENT if b"/" in program and os.path.exists(program):  # noqa: PTH110 (pathlib knows no bytes)
-            return f"no such program: the interpreter that {name} asks for"
+        case errno.ENOENT if "/" in program and os.path.exists(program):  # noqa: PTH110 (pathlib loads slowly)
+            return f"no such program: the interpreter that {program} names"
         case errno.ENOENT | errno.ENOTDIR:
-            return f"no such program: {name}"
-        case errno.EACCES:
-            return f"permission denied: {name}"
+            return f"no such program: {program or 'its name is empty'}"
         case errno.ENOEXEC:
-            return f"not a program: {name} (no known format and no #! line)"
+            return f"not a program: {program} is of no known format and has no #! line"
         case _:
-            return f"{_words(error)}: {name}"
+            return f"{_words(error)}: {program}"
 
 
 def _words(error: OSError) -> str:
     return os.strerror(error.errno or 0).lower()
+
+
+def _shown(text: bytes) -> str:
+    return text.decode(errors="replace")

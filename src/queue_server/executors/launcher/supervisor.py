@@ -6,66 +6,66 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
 
 from queue_server.executors.launcher.messages import (
     Channel,
-    ChannelClosed,
     Ended,
     Message,
     Ready,
     Refused,
     Signal,
     Start,
+    close_all,
 )
-from queue_server.executors.launcher.orphans import Orphans, children_of, kill, kill_group
+from queue_server.executors.launcher.orphans import Orphans
+from queue_server.executors.launcher.processes import children_of, kill, signal_group
 from queue_server.executors.launcher.spawn import spawn
 
 TERM_PATIENCE_S = 2.0
-"""How long programs may take to end when the server is gone, before they are killed."""
+"""How long programs may take to end by themselves when the server is gone."""
 
 KILL_PATIENCE_S = 2.0
 """How long the kernel may take to end killed programs before the launcher leaves without them."""
 
-SWEEP_EVERY_S = 0.1
-"""A look for orphans reads all of /proc, so it is done at most this often while runs end, …"""
-
-SWEEP_SHARE = 20
-"""… and at most for one part in this many of the time, however many processes the machine has."""
+KILL_EVERY_S = 0.05
+"""A killed process may leave children that nobody saw yet, so killing is repeated."""
 
 
 class Supervisor:
-    """Serves one server until its channel ends, then ends every program."""
+    """Serves one server until its channel ends, and then ends every program."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._empty = os.open(os.devnull, os.O_RDWR)
-        self._wakeup = _wake_on_child_end()
-        self._leaders: dict[int, int] = {}
+        self._wakeup = _wakeup_at_child_end()
+        self._poll = select.poll()
+        self._poll.register(self._wakeup, select.POLLIN)
         self._runs: dict[int, int] = {}
+        self._leaders: dict[int, int] = {}
         self._orphans = Orphans()
         self._has_children = False
-        self._sweep_at: float | None = None
-        self._next_sweep = 0.0
 
     def serve(self) -> None:
         """Do what the server asks until it is gone."""
         self._channel.send(Ready())
-        with suppress(ChannelClosed):
+        with suppress(EOFError):
             while True:
                 self._take_requests()
                 self._reap()
-                self._sweep_if_due()
+                self._orphans.kill_if_due(self._runs)
                 self._wait_for_work()
 
     def end_all(self) -> None:
-        """End every program: ask them, then kill them and all that they left."""
+        """End every program: ask it to, then kill it and whatever it left."""
+        self._unwatch_channel()
         for leader in self._runs:
-            kill_group(leader, signal.SIGTERM)
+            signal_group(leader, signal.SIGTERM)
         self._reap_until(time.monotonic() + TERM_PATIENCE_S)
         deadline = time.monotonic() + KILL_PATIENCE_S
         while self._has_children and time.monotonic() < deadline:
             self._kill_all()
-            self._reap_until(time.monotonic() + SWEEP_EVERY_S)
+            self._reap_until(time.monotonic() + KILL_EVERY_S)
 
     def _take_requests(self) -> None:
         while (received := self._channel.receive()) is not None:
@@ -76,33 +76,32 @@ class Supervisor:
             case Start():
                 self._start(message, descriptors)
             case Signal(run, number) if run in self._leaders:
-                kill_group(self._leaders[run], number)
+                signal_group(self._leaders[run], number)
             case _:
                 pass  # a signal for a run that has just ended
 
     def _start(self, start: Start, descriptors: Sequence[int]) -> None:
         output, error_output, *given = descriptors
         result = spawn(start, [given[0] if given else self._empty, output, error_output])
-        for descriptor in descriptors:
-            os.close(descriptor)
+        close_all(descriptors)
         if isinstance(result, str):
             self._channel.send(Refused(start.run, result))
             return
         self._has_children = True
-        self._leaders[start.run] = result
         self._runs[result] = start.run
+        self._leaders[start.run] = result
 
     def _reap(self) -> None:
-        """Collect all that ended. Without children that are left there is nothing to look for."""
+        """Reap all that ended."""
         has_reaped = False
         while (pid := self._next_dead()) is not None:
-            has_reaped = True
             self._bury(pid)
-        if has_reaped and self._has_children and self._sweep_at is None:
-            self._sweep_at = self._next_sweep
+            has_reaped = True
+        if has_reaped and self._has_children:
+            self._orphans.expect()
 
     def _next_dead(self) -> int | None:
-        """A child that has ended. It stays a zombie, which keeps its pid and its group's id from being given away."""
+        """A child that ended. It is left a zombie, so that its pid and its group's id stay its own."""
         if not self._has_children:
             return None
         try:
@@ -113,57 +112,55 @@ class Supervisor:
         return found.si_pid if found else None
 
     def _bury(self, pid: int) -> None:
+        """Kill what is left in the group of a run's leader, reap it, and tell the server."""
         run = self._runs.pop(pid, None)
         if run is not None:
-            kill_group(pid)
-        status = os.waitpid(pid, 0)[1]
+            signal_group(pid, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         self._orphans.forget(pid)
         if run is not None:
             del self._leaders[run]
-            self._channel.send(Ended(run, os.waitstatus_to_exitcode(status)))
-
-    def _sweep_if_due(self) -> None:
-        now = time.monotonic()
-        if self._sweep_at is None or now < self._sweep_at:
-            return
-        self._sweep_at = None
-        found = self._orphans.kill_abandoned(self._runs)
-        taken = time.monotonic() - now
-        self._next_sweep = now + (0.0 if found else max(SWEEP_EVERY_S, taken * SWEEP_SHARE))
+            self._channel.send(Ended(run, status))
 
     def _wait_for_work(self) -> None:
-        poll = select.poll()
-        poll.register(self._wakeup, select.POLLIN)
-        poll.register(self._channel, select.POLLIN | (select.POLLOUT if self._channel.has_waiting else 0))
-        self._poll(poll, self._sweep_at)
+        self._poll.register(
+            self._channel, select.POLLIN | (select.POLLOUT if self._channel.has_waiting else 0)
+        )
+        self._wait(self._orphans.due_at)
         self._channel.flush()
 
-    def _reap_until(self, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(self._wakeup, select.POLLIN)
-        self._reap()
-        while self._has_children and time.monotonic() < deadline:
-            self._poll(poll, deadline)
-            self._reap()
-
-    def _poll(self, poll: select.poll, deadline: float | None) -> None:
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        for descriptor, _ in poll.poll(timeout):
+    def _wait(self, deadline: float | None) -> None:
+        timeout_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        for descriptor, _ in self._poll.poll(timeout_ms):
             if descriptor == self._wakeup:
                 os.read(self._wakeup, 4096)
 
+    def _unwatch_channel(self) -> None:
+        with suppress(KeyError):
+            self._poll.unregister(self._channel)
+
+    def _reap_until(self, deadline: float) -> None:
+        self._reap()
+        while self._has_children and time.monotonic() < deadline:
+            self._wait(deadline)
+            self._reap()
+
     def _kill_all(self) -> None:
         for leader in self._runs:
-            kill_group(leader)
+            signal_group(leader, signal.SIGKILL)
         for pid in children_of(os.getpid()):
             kill(pid)
 
 
-def _wake_on_child_end() -> int:
+def _wakeup_at_child_end() -> int:
     """A descriptor that can be read after SIGCHLD."""
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, _nothing_more)
     return readable
+
+
+def _nothing_more(_number: int, _frame: FrameType | None) -> None:
+    """Without a handler the interpreter would not write to the wakeup descriptor."""

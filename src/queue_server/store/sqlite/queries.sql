@@ -1,4 +1,7 @@
 -- Every query of the SQLite store. Parameters are bound by position in the order of their numbers.
+--
+-- The writer's queries take and return JSON lists, so that a batch is one step of one statement: between any two steps the
+-- driver hands the interpreter's lock back and forth with a busy event loop (docs/decisions/0004).
 
 -- Keep the next free job id; once per transaction that added jobs.
 -- name: save_next_id
@@ -7,12 +10,15 @@ update sequence set next = ?1 where name = 'job';
 -- name: load_next_id
 select max(next, (select coalesce(max(id), 0) + 1 from job)) from sequence where name = 'job';
 
--- Add one job.
--- name: insert_job
-insert into job (id, state, type, rank, run_at, context, created_at, parent_id) values (?, ?, ?, ?, ?, ?, ?, ?);
+-- Add jobs: a JSON list of rows.
+-- name: insert_jobs
+insert into job (id, state, type, rank, run_at, context, created_at, parent_id)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+from json_each(?1);
 
--- name: insert_payload
-insert into payload (job_id, plan) values (?, ?);
+-- Their plans: a JSON list of [id, plan as text].
+-- name: insert_payloads
+insert into payload (job_id, plan) select value ->> 0, cast(value ->> 1 as blob) from json_each(?1);
 
 -- Make due jobs available, a page at a time.
 -- name: promote
@@ -23,36 +29,66 @@ where id in (select id from job where state = 'scheduled' and run_at <= ?1 order
 -- name: next_due
 select min(run_at) from job where state = 'scheduled';
 
--- Take the first due jobs of both types within their limits (?3 http, ?4 exec, ?5 both together). Each inner select
--- walks job_claim in its order and stops at its limit, however many jobs wait.
+-- The first due jobs of both types within their limits (?1 http, ?2 exec, ?3 both together), in the claim's order, with
+-- the size of their plans. Each inner select walks job_claim and stops at its limit, however many jobs wait.
+-- name: claimable
+select json_group_array(
+    json_array(
+        id, claim_seq + 1, attempt + 1, refunded, losses, rank, context, created_at, ?4, ?5,
+        coalesce((select length(plan) from payload where job_id = first.id), 0)
+    )
+    order by rank, run_at, id
+)
+from (
+    select * from (
+        select * from job where state = 'available' and type = 'http' order by rank, run_at, id limit ?1
+    )
+    union all
+    select * from (
+        select * from job where state = 'available' and type = 'exec' order by rank, run_at, id limit ?2
+    )
+    order by rank, run_at, id limit ?3
+) as first;
+
+-- Take jobs by id: a JSON list. They are available: this is the transaction that has just read them.
 -- name: claim
 update job
-set state = 'running', claim_seq = claim_seq + 1, attempt = attempt + 1, node_id = ?1, claimed_at = ?2, reason = ''
-where id in (
-    select id from (
-        select * from (
-            select id, rank, run_at from job where state = 'available' and type = 'http'
-            order by rank, run_at, id limit ?3
-        )
-        union all
-        select * from (
-            select id, rank, run_at from job where state = 'available' and type = 'exec'
-            order by rank, run_at, id limit ?4
-        )
-    )
-    order by rank, run_at, id limit ?5
-)
-returning rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id,
-    (select plan from payload where job_id = job.id);
+set state = 'running', claim_seq = claim_seq + 1, attempt = attempt + 1, node_id = ?2, claimed_at = ?3, reason = ''
+where id in (select value from json_each(?1));
 
--- End a claim, or cancel a waiting job: only while it is in the state and of the claim that the decision was made for.
--- Returns the transition's place in the batch, so that what did not apply is known.
+-- The plans of jobs, in the order of the JSON list of ids.
+-- name: plans
+select json_group_array(coalesce(cast((select plan from payload where job_id = value) as text), '') order by key)
+from json_each(?1);
+
+-- Which transitions apply: a JSON list of [job, from_state, claim_seq, …] in, the list of their places out. This is the
+-- fence: the job must be in the state and of the claim that the decision was made for.
+-- name: applicable
+select json_group_array(key order by key)
+from json_each(?1)
+where exists (
+    select 1 from job where id = value ->> 0 and state = value ->> 1 and claim_seq = value ->> 2
+);
+
+-- Apply transitions that `applicable` has let pass in this transaction.
 -- name: finish
 update job
-set state = ?2, run_at = coalesce(?3, run_at), ended_at = ?4, refunded = ?5, losses = ?6, reason = ?7, node_id = null
-where id = ?8 and state = ?9 and claim_seq = ?10
-returning ?1;
+set state = change.value ->> 3, run_at = coalesce(change.value ->> 4, run_at), ended_at = change.value ->> 5,
+    refunded = change.value ->> 6, losses = change.value ->> 7, reason = change.value ->> 8, node_id = null
+from json_each(?1) as change
+where job.id = change.value ->> 0;
 
+-- Record ended attempts: a JSON list of rows, their outputs in hexadecimal digits.
+-- name: insert_attempts
+insert into attempt (
+    job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
+    size, error_size, head, text, error_text
+)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12), unhex(value ->> 13), unhex(value ->> 14)
+from json_each(?1);
+
+-- Record one ended attempt whose output is large.
 -- name: insert_attempt
 insert into attempt (
     job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
@@ -61,7 +97,7 @@ insert into attempt (
 
 -- Running jobs whose node is gone. The lock on the file is the lease: a node that is still listed is this process.
 -- name: expired
-select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id,
+select id, claim_seq, attempt, refunded, losses, rank, context, created_at, claimed_at, node_id,
     (select plan from payload where job_id = job.id)
 from job
 where state = 'running' and node_id not in (select id from node)
@@ -83,18 +119,19 @@ update node set beat_at = ?2 where id = ?1;
 -- name: total_slots
 select coalesce(sum(slots), 0) from node;
 
--- Jobs that ended before a time, oldest end first.
+-- Jobs that ended before a time, oldest end first, as a JSON list.
 -- name: purgeable
-select id from job where state = ?1 and ended_at < ?2 order by ended_at, id limit ?3;
+select json_group_array(id)
+from (select id from job where state = ?1 and ended_at < ?2 order by ended_at, id limit ?3);
 
--- name: delete_job
-delete from job where id = ?1;
+-- name: delete_jobs
+delete from job where id in (select value from json_each(?1));
 
--- name: delete_payload
-delete from payload where job_id = ?1;
+-- name: delete_payloads
+delete from payload where job_id in (select value from json_each(?1));
 
 -- name: delete_attempts
-delete from attempt where job_id = ?1;
+delete from attempt where job_id in (select value from json_each(?1));
 
 -- The number of jobs by state; each part counts a partial index. At start only: the writer keeps the counts from then on.
 -- name: count

@@ -15,7 +15,8 @@ from queue_server.domain.outcome import OutcomeKind, Output
 from queue_server.domain.state import State
 from queue_server.store.contract import JobFilter, JobRecord
 from queue_server.store.sqlite.connection import explain, open_reader
-from queue_server.store.sqlite.session import QUERIES, job_of_row
+from queue_server.store.sqlite.rows import job_of_row
+from queue_server.store.sqlite.session import QUERIES
 
 THREADS = 2
 TIME_LIMIT_S = 5.0

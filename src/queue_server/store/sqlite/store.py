@@ -12,12 +12,12 @@ from queue_server.domain.job import Attempt, Job, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
-from queue_server.store.contract import ArrivalListener, Claimed, JobFilter, JobRecord, Node, Slots
+from queue_server.store.contract import ArrivalListener, Claim, JobFilter, JobRecord, Node, Turn
 from queue_server.store.sqlite.connection import open_writer
 from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
 from queue_server.store.sqlite.readers import Readers
 from queue_server.store.sqlite.session import Session
-from queue_server.store.sqlite.writer import Add, Call, Finish, Writer
+from queue_server.store.sqlite.writer import Add, Call, Exchange, Writer
 
 PENDING_BYTES_LIMIT = 128 * 1024 * 1024
 """Payload bytes that may wait for the writer; more would only fill the memory while the disk is slow."""
@@ -67,14 +67,10 @@ class SqliteStore:
         finally:
             self._pending_bytes -= size
 
-    async def claim(self, node_id: int, slots: Slots, now: int) -> Claimed:
-        """See Store.claim."""
-        return await self._call(lambda session: session.claim(node_id, slots, now))
-
-    async def finish(self, transitions: Sequence[Transition]) -> Sequence[bool]:
-        """See Store.finish."""
-        future: asyncio.Future[Sequence[bool]] = self._loop.create_future()
-        self._writer.submit(Finish(future, transitions))
+    async def turn(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
+        """See Store.turn."""
+        future: asyncio.Future[Turn] = self._loop.create_future()
+        self._writer.submit(Exchange(future, transitions, claim))
         return await future
 
     async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:

@@ -24,7 +24,7 @@ import msgspec
 from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.job import NewJob
 from queue_server.domain.lifecycle import Transition
-from queue_server.store.contract import ArrivalListener
+from queue_server.store.contract import NOTHING_CLAIMED, ArrivalListener, Claim, Turn
 from queue_server.store.sqlite.connection import FATAL, PASSING, explain
 from queue_server.store.sqlite.session import Session
 
@@ -43,11 +43,12 @@ class Add(msgspec.Struct, frozen=True):
     jobs: Sequence[NewJob]
 
 
-class Finish(msgspec.Struct, frozen=True):
-    """Transitions to be applied."""
+class Exchange(msgspec.Struct, frozen=True):
+    """Transitions to be applied and, after them, jobs to be claimed."""
 
     future: AnyFuture
     transitions: Sequence[Transition]
+    claim: Claim | None
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class Call(msgspec.Struct, frozen=True):
     action: Callable[[Session], Any]
 
 
-Work = Add | Finish | Call
+Work = Add | Exchange | Call
 
 
 class Writer:
@@ -138,8 +139,10 @@ class Writer:
         session = self._session
         session.begin()
         try:
-            results = _finish_all(session, [work for work in group if isinstance(work, Finish)])
-            results += _add_all(session, [work for work in group if isinstance(work, Add)])
+            exchanges = [work for work in group if isinstance(work, Exchange)]
+            flags = _finish_all(session, exchanges)
+            results = _add_all(session, [work for work in group if isinstance(work, Add)])
+            results += _claim_all(session, exchanges, flags)
             results += [(work, work.action(session)) for work in group if isinstance(work, Call)]
             session.commit()
         except BaseException:
@@ -189,14 +192,19 @@ class Writer:
                 listener(arrived)
 
 
-def _finish_all(session: Session, works: Sequence[Finish]) -> list[tuple[Work, Any]]:
-    if not works:
-        return []
-    flags = session.finish([transition for work in works for transition in work.transitions])
+def _finish_all(session: Session, works: Sequence[Exchange]) -> Sequence[bool]:
+    transitions = [transition for work in works for transition in work.transitions]
+    return session.finish(transitions) if transitions else ()
+
+
+def _claim_all(
+    session: Session, works: Sequence[Exchange], flags: Sequence[bool]
+) -> list[tuple[Work, Any]]:
     results: list[tuple[Work, Any]] = []
     for work in works:
         count = len(work.transitions)
-        results.append((work, flags[:count]))
+        claimed = NOTHING_CLAIMED if work.claim is None else session.claim(work.claim)
+        results.append((work, Turn(flags[:count], claimed)))
         flags = flags[count:]
     return results
 

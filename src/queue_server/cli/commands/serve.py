@@ -1,0 +1,64 @@
+"""`serve`: the server itself."""
+
+import os
+from collections.abc import Mapping
+
+import click
+
+from queue_server.cli.setting_options import config_option, setting_options
+from queue_server.config.catalog import catalog
+from queue_server.config.load import load
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Listening": ("host", "port", "max_body", "shutdown_grace"),
+    "Storage": ("db", "node_name", "max_waiting", "retention_completed", "retention_failed"),
+    "Running jobs": (
+        "concurrency",
+        "exec",
+        "exec_concurrency",
+        "http_timeout",
+        "exec_timeout",
+        "connect_timeout",
+        "output_limit",
+    ),
+    "Defaults of jobs": ("default_priority", "default_context"),
+    "Logging": ("log_format", "log_level"),
+}
+"""The headings of the help. A setting that is not listed comes under Other."""
+
+OPTION_WIDTH = 30
+"""So that the sections' columns stand below each other."""
+
+
+class ServeCommand(click.Command):
+    """Groups its many options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, a section for each heading."""
+        records = {param.name: _aligned(param.get_help_record(ctx)) for param in self.get_params(ctx)}
+        listed = {name for names in SECTIONS.values() for name in names}
+        other = tuple(str(name) for name in records if name not in listed)
+        for heading, names in {**SECTIONS, "Other": other}.items():
+            with formatter.section(heading):
+                formatter.write_dl([record for name in names if (record := records.get(name))])
+
+
+def _aligned(record: tuple[str, str] | None) -> tuple[str, str]:
+    option, line = record or ("", "")
+    return option.ljust(OPTION_WIDTH), line
+
+
+@click.command("serve", cls=ServeCommand)
+@setting_options(*catalog())
+@config_option
+def command(config: str | None, **flags: str | None) -> int:
+    """Start the server, and run until SIGTERM or Ctrl-C.
+
+    Every option is also a variable (--http-timeout is QUEUE_SERVER_HTTP_TIMEOUT, or …_FILE for a file that
+    holds the value) and a line of queue-server.toml (http_timeout = "20s"). An option beats a variable, and a
+    variable beats the file.
+    """
+    loaded = load(flags, os.environ, config=config)
+    from queue_server.server import run
+
+    return run(loaded)

@@ -1,0 +1,54 @@
+"""Whether there may be jobs to claim, and when the next one becomes due. Never asks the store: it is told."""
+
+from queue_server.domain.job import Job
+from queue_server.engine.slots import is_exec
+from queue_server.store.contract import Claimed
+
+POLL_S = 5.0
+"""The longest sleep: for the case that the machine's clock was set, or another program put work into the store."""
+
+SECOND = 1_000_000
+
+
+class Demand:
+    """What is known about waiting work. Starts by assuming that there is some."""
+
+    def __init__(self) -> None:
+        self._may_have_work = True
+        self._next_due: int | None = None
+
+    def arrived(self, run_at: int) -> None:
+        """Jobs have been stored; the first may run at `run_at`."""
+        if self._next_due is None or run_at < self._next_due:
+            self._next_due = run_at
+
+    def slot_freed(self, job: Job) -> None:
+        """A slot is free again. Commands have their own limit, so a waiting one may have been passed over."""
+        if is_exec(job):
+            self._may_have_work = True
+
+    def assume_work(self) -> None:
+        """Look again: after the longest sleep, or because a claim failed."""
+        self._may_have_work = True
+
+    def is_there(self, now: int) -> bool:
+        """Whether a claim may find something at `now`."""
+        return self._may_have_work or (self._next_due is not None and self._next_due <= now)
+
+    def asked(self) -> None:
+        """A claim is on its way: what arrives from now on is new."""
+        self._may_have_work = False
+        self._next_due = None
+
+    def answered(self, claimed: Claimed) -> None:
+        """What the claim found. Only a claim that found nothing says that nothing is there: it may take fewer than it could."""
+        if claimed.jobs:
+            self._may_have_work = True
+        if claimed.next_due is not None:
+            self.arrived(claimed.next_due)
+
+    def seconds_to_sleep(self, now: int) -> float:
+        """How long to wait for a sign before looking again."""
+        if self._next_due is None:
+            return POLL_S
+        return min(POLL_S, max(0.0, (self._next_due - now) / SECOND))

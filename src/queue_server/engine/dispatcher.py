@@ -1,0 +1,183 @@
+"""Hands the ends of jobs to the store and takes new jobs from it, both in one transaction: a turn.
+
+While one turn is being written the next collects. At idle a turn is one job and waits for nothing. Under load each turn
+first gathers for a moment, so that it moves many jobs with one commit.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from queue_server.clock import Clock
+from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.domain.job import Job
+from queue_server.domain.lifecycle import Transition
+from queue_server.domain.outcome import NO_OUTPUT
+from queue_server.engine.demand import Demand
+from queue_server.engine.slots import SlotPool
+from queue_server.store.contract import Claim, Store
+from queue_server.telemetry.logs import Log
+
+Decision = tuple[Job, Transition]
+Ended = Callable[[Job, Transition, bool], None]
+"""Told of each decision once it is durable, and whether it applied (False: the job was no longer this claim's)."""
+
+GATHER_S = 0.002
+GATHER_FROM = 4
+"""After a turn that moved so many jobs the next one gathers (docs/decisions/0005)."""
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+
+
+class Dispatcher:
+    """Keeps the node's slots filled while there is work, and loses no decision while the process lives.
+
+    Bounded by the slots: a job keeps its slot until its end is durable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node_id: int,
+        slots: SlotPool,
+        clock: Clock,
+        start: Callable[[Job], None],
+        ended: Ended,
+        log: Log,
+    ) -> None:
+        self._store = store
+        self._node_id = node_id
+        self._slots = slots
+        self._clock = clock
+        self._start = start
+        self._ended = ended
+        self._log = log
+        self._demand = Demand()
+        self._decisions: list[Decision] = []
+        self._wake = asyncio.Event()
+        self._is_claiming = True
+        self._is_closing = False
+        self._moved = 0
+        store.on_arrival(self._arrived)
+
+    def put(self, job: Job, transition: Transition) -> None:
+        """Have a decision written."""
+        self._decisions.append((job, transition))
+        self._wake.set()
+
+    def stop_claiming(self) -> None:
+        """Take no more jobs."""
+        self._is_claiming = False
+
+    def close(self) -> None:
+        """Let `run` end when everything is written."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take turns until closed."""
+        while not (self._is_closing and not self._decisions):
+            self._wake.clear()
+            if self._decisions or self._can_claim():
+                if self._moved >= GATHER_FROM:
+                    await asyncio.sleep(GATHER_S)
+                await self._turn()
+            else:
+                self._moved = 0
+                await self._sleep()
+
+    def _arrived(self, run_at: int) -> None:
+        self._demand.arrived(run_at)
+        self._wake.set()
+
+    def _can_claim(self) -> bool:
+        return self._is_claiming and self._slots.free().total > 0 and self._demand.is_there(self._clock.now())
+
+    async def _turn(self) -> None:
+        decisions, self._decisions = self._decisions, []
+        for job, _ in decisions:
+            self._slots.release(job)  # in the turn's transaction, in which the next job may take it
+            self._demand.slot_freed(job)
+        claim = self._claim()
+        try:
+            turn = await self._store.turn([transition for _, transition in decisions], claim)
+        except StoreError as error:
+            self._demand.assume_work()
+            await self._write(decisions, error)
+            return
+        self._moved = len(decisions) + len(turn.claimed.jobs)
+        for job in turn.claimed.jobs:
+            self._slots.take(job)
+            self._start(job)
+        if claim is not None:
+            self._demand.answered(turn.claimed)
+        self._tell(decisions, turn.applied)
+
+    def _claim(self) -> Claim | None:
+        if not self._can_claim():
+            return None
+        self._demand.asked()
+        return Claim(self._node_id, self._slots.free(), self._clock.now())
+
+    async def _sleep(self) -> None:
+        """Wait for a decision, an arrival or a free slot; at most until the next job becomes due."""
+        can_take = self._is_claiming and self._slots.free().total > 0
+        delay = self._demand.seconds_to_sleep(self._clock.now()) if can_take else None
+        try:
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+        except TimeoutError:
+            self._demand.assume_work()
+
+    async def _write(self, decisions: Sequence[Decision], error: StoreError) -> None:
+        """Write decisions without a claim after a turn failed: for as long as it takes, and around a bad one."""
+        pause = FIRST_PAUSE_S
+        while isinstance(error, StoreUnavailable):
+            self._log.warning("the store can't be written, trying again", ends_of_jobs=len(decisions), error=str(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            try:
+                turn = await self._store.turn([transition for _, transition in decisions], None)
+            except StoreError as again:
+                error = again
+            else:
+                self._tell(decisions, turn.applied)
+                return
+        await self._write_around(decisions, error)
+
+    async def _write_around(self, decisions: Sequence[Decision], error: StoreError) -> None:
+        """One decision that can't be stored must not hold up the others; without its output even that one can."""
+        if len(decisions) != 1:
+            for decision in decisions:
+                await self._write_alone(decision)
+            return
+        job, transition = decisions[0]
+        bare = without_output(transition, str(error))
+        if bare is transition:
+            self._log.error("the end of a job can't be stored", job_id=job.id, error=str(error))
+            self._ended(job, transition, False)
+        else:
+            await self._write_alone((job, bare))
+
+    async def _write_alone(self, decision: Decision) -> None:
+        try:
+            turn = await self._store.turn([decision[1]], None)
+        except StoreError as error:
+            await self._write([decision], error)
+        else:
+            self._tell([decision], turn.applied)
+
+    def _tell(self, decisions: Sequence[Decision], applied: Sequence[bool]) -> None:
+        for (job, transition), is_applied in zip(decisions, applied, strict=True):
+            self._ended(job, transition, is_applied)
+
+
+def without_output(transition: Transition, why: str) -> Transition:
+    """The transition with an attempt that has no output and says why; the same where there is none to leave out."""
+    attempt = transition.attempt
+    if attempt is None or attempt.output == NO_OUTPUT:
+        return transition
+    bare = msgspec.structs.replace(attempt, output=NO_OUTPUT, error=f"its output was dropped: {why}")
+    return msgspec.structs.replace(transition, attempt=bare)

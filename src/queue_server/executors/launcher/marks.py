@@ -1,0 +1,47 @@
+"""The mark in their environment by which the processes of a run are known, wherever they moved to."""
+
+import os
+import signal
+from contextlib import suppress
+
+from queue_server.executors.launcher.processes import environment_of, process_ids
+
+NAME = b"QUEUE_RUN"
+"""Not QUEUE_SERVER_…: those variables are settings, and a job may call queue-server."""
+
+ROUNDS = 50
+"""Processes that go on forking need several; one that can't be killed must not hold up the server."""
+
+
+def mark(launcher: int, run: int) -> dict[bytes, bytes]:
+    """The variable that marks the processes of a launcher's run."""
+    return {NAME: b"%d.%d" % (launcher, run)}
+
+
+def marked_run(pid: int, launcher: int) -> int | None:
+    """The run of this launcher that a process is marked with, if it is and its environment can be read."""
+    prefix = b"\0%b=%d." % (NAME, launcher)
+    _, found, rest = (b"\0" + environment_of(pid)).rpartition(prefix)
+    number = rest.partition(b"\0")[0]
+    return int(number) if found and number.isdigit() else None
+
+
+def kill_marked(launcher: int) -> None:
+    """Kill every process that a launcher which died has left. The server does this in its place."""
+    for _ in range(ROUNDS):
+        marked = [pid for pid in process_ids() if marked_run(pid, launcher) is not None]
+        if not marked:
+            return
+        for pid in marked:
+            _kill_if_marked(pid, launcher)
+
+
+def _kill_if_marked(pid: int, launcher: int) -> None:
+    """Kill through a pidfd: the pid of a process that is not our child may come back as another."""
+    with suppress(ProcessLookupError, PermissionError):
+        process = os.pidfd_open(pid)
+        try:
+            if marked_run(pid, launcher) is not None:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        finally:
+            os.close(process)

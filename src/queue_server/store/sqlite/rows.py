@@ -1,0 +1,103 @@
+"""Rows of the SQLite store from and to the domain's types."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, decode_plan
+from queue_server.domain.lifecycle import Transition
+from queue_server.domain.state import State
+
+
+class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row of the query `claimable`."""
+
+    id: int
+    claim_seq: int
+    attempt: int
+    refunded: int
+    losses: int
+    rank: int
+    context: str
+    created_at: int
+    claimed_at: int
+    node_id: int
+    plan_bytes: int
+
+
+decode_claim_rows = msgspec.json.Decoder(list[ClaimRow]).decode
+
+
+def job_of_claim(row: ClaimRow, plan: str) -> Job:
+    """The job that was claimed. A plan that can't be read becomes a command that fails."""
+    return Job(
+        row.id,
+        State.RUNNING,
+        row.claim_seq,
+        row.attempt,
+        row.refunded,
+        row.losses,
+        PRIORITY_MAX - row.rank,
+        row.context,
+        row.created_at,
+        row.claimed_at,
+        row.node_id,
+        decode_plan(plan),
+    )
+
+
+def job_of_row(row: Any) -> Job:
+    """A running job from a row of the query `expired`."""
+    *facts, plan = row
+    return job_of_claim(ClaimRow(*facts, plan_bytes=0), plan or "")
+
+
+def finish_row(change: Transition) -> tuple[Any, ...]:
+    """A row for the queries `applicable` and `finish`."""
+    return (
+        change.job_id,
+        change.from_state,
+        change.claim_seq,
+        change.state,
+        change.run_at,
+        change.ended_at,
+        change.refunded,
+        change.losses,
+        storable(change.reason),
+    )
+
+
+def attempt_row(attempt: Attempt, pack: Callable[[bytes], Any]) -> tuple[Any, ...]:
+    """A row for `insert_attempts` (outputs packed by `bytes.hex`) or `insert_attempt` (as they are)."""
+    output = attempt.output
+    return (
+        attempt.job_id,
+        attempt.claim_seq,
+        attempt.number,
+        attempt.node_id,
+        attempt.started_at,
+        attempt.ended_at,
+        attempt.outcome,
+        attempt.exit_code,
+        attempt.signal,
+        None if attempt.error is None else storable(attempt.error),
+        output.size,
+        output.error_size,
+        pack(output.head),
+        pack(output.text),
+        pack(output.error_text),
+    )
+
+
+def output_bytes(attempt: Attempt) -> int:
+    """How many bytes of output the attempt has."""
+    output = attempt.output
+    return len(output.head) + len(output.text) + len(output.error_text)
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: NUL characters and lone surrogates."""
+    if text.isprintable():
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

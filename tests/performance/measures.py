@@ -1,0 +1,63 @@
+"""What is measured on one queue, empty or full, and in which order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tests.performance.figures import Figure
+from tests.performance.sections import accepts, both, drain, exec, latency, memory, start  # noqa: A004
+from tests.performance.stage import Bench, Stage, running_stage
+
+# Accepts leave jobs waiting, so they come last; memory is looked at after everything.
+MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
+    "latency": latency.measure,
+    "exec": exec.measure,
+    "drain": drain.measure,
+    "both": both.measure,
+    "accepts": accepts.measure,
+    "memory": memory.measure,
+}
+FILL_PARTS = 20
+
+
+def measure_empty(bench: Bench) -> Iterator[Figure]:
+    """Everything, on a server that begins with an empty database."""
+    yield from measure(bench, bench.folder / "empty.db", 0)
+
+
+def measure_full(bench: Bench) -> Iterator[Figure]:
+    """Everything again, on a server in whose queue many runnable jobs of lower priority wait all the time."""
+    database, waiting = bench.folder / "full.db", bench.options.backlog
+    fill(bench, database, waiting)
+    yield from (
+        msgspec.structs.replace(figure, waiting=waiting) for figure in measure(bench, database, waiting)
+    )
+
+
+def measure(bench: Bench, database: Path, waiting: int) -> Iterator[Figure]:
+    sections = bench.options.sections
+    if "start" in sections:
+        yield from told(bench, start.measure(bench, database, waiting))
+    with running_stage(bench, database, waiting) as stage:
+        for name, of_stage in MEASURES.items():
+            if name in sections:
+                yield from told(bench, of_stage(stage))
+
+
+def told(bench: Bench, figures: Iterable[Figure]) -> Iterator[Figure]:
+    """The figures of one section, which are shown as soon as they are known."""
+    for figure in figures:
+        bench.progress.show(figure)
+        yield figure
+    bench.progress.advance()
+
+
+def fill(bench: Bench, database: Path, waiting: int) -> None:
+    """Post ballast; the server holds it in all its slots and keeps the rest waiting."""
+    with running_stage(bench, database, waiting) as stage:
+        bench.target.hold(stage.ballast)
+        for part in range(FILL_PARTS):
+            bench.progress.say(f"filling the queue: {part * waiting // FILL_PARTS:,} of {waiting:,}")
+            stage.add_ballast(waiting // FILL_PARTS)
+    bench.progress.advance()

@@ -14,7 +14,7 @@ from queue_server import __version__
 from queue_server.clock import SystemClock
 from queue_server.config.load import Loaded
 from queue_server.config.settings import Settings
-from queue_server.domain.command import Command, ExecCommand, HttpCommand
+from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.errors import QueueServerError
 from queue_server.domain.state import State
 from queue_server.engine.engine import Engine, EngineOptions
@@ -120,9 +120,13 @@ class Server:
             pid=os.getpid(),
         )
         if settings.exec == "any":
-            self._log.warning("commands are on: whoever can add a job can run any command as this server's user")
+            self._log.warning(
+                "commands are on: whoever can add a job can run any command as this server's user"
+            )
         if not is_loopback(self._listener):
-            self._log.warning("other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1")
+            self._log.warning(
+                "other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1"
+            )
         self._systemd.notify(f"READY=1\nSTATUS=listening on {address_of(self._listener)}")
 
     async def _watchdog(self) -> None:
@@ -161,7 +165,7 @@ class Server:
         os._exit(EXIT_FAILED)
 
 
-def _executors(settings: Settings, clock: SystemClock) -> Mapping[type[Command], Executor]:
+def _executors(settings: Settings, clock: SystemClock) -> Mapping[type, Executor]:
     http = HttpExecutor(
         version=__version__,
         output_limit=settings.output_limit,
@@ -194,5 +198,3 @@ def _raise_file_limit() -> None:
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-

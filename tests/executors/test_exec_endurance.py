@@ -27,10 +27,6 @@ def launcher_of(started: ExecExecutor) -> int:
     return started._launcher.pid
 
 
-def peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 @LOOPS
 def test_a_gigabyte_of_output_takes_constant_memory(run_loop: Any) -> None:
     async def scenario() -> None:
@@ -62,6 +58,7 @@ def test_a_thousand_runs_leave_no_descriptor_and_no_process(run_loop: Any) -> No
             assert (descriptors(), descriptors(launcher_of(started))) == before
             await until(lambda: not children_of(launcher_of(started)))
 
+    run_loop(asyncio.sleep(0))  # the first loop of uvloop opens two descriptors for good
     before = descriptors()
     run_loop(scenario())
     assert descriptors() == before
@@ -69,7 +66,7 @@ def test_a_thousand_runs_leave_no_descriptor_and_no_process(run_loop: Any) -> No
 
 
 async def runs(started: ExecExecutor, count: int) -> None:
-    """Runs of all kinds: with input, that can't be started, that escape, that time out."""
+    """Runs of all kinds: without input, with a short and a long one, not startable, with a long message."""
     commands: list[dict[str, Any]] = [
         {"args": ["true"]},
         {"args": ["cat"], "stdin": "input"},
@@ -148,9 +145,9 @@ asyncio.run(scenario())
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_server_that_was_killed_leaves_no_process(number: int, tmp_path: Path) -> None:
     commands = {
-        "asked": "trap 'echo >cleaned; exit' TERM; echo $$ >asked; while :; do sleep 0.01; done",
+        "asked": "exec 2>asked.log; trap 'echo >cleaned; exit' TERM; echo $$ >asked; while :; do sleep 0.01; done",
         "stubborn": "trap '' TERM; echo $$ >stubborn; while :; do sleep 0.01; done",
-        "escaped": "setsid -f sh -c 'trap \"\" TERM; echo $$ >escaped; while :; do sleep 0.01; done'; sleep 1000",
+        "escaped": "setsid -f sh -c 'trap \"\" TERM; echo $$ >escaped; exec sleep 1000'; sleep 1000",
     }
     command_line = [sys.executable, "-c", SERVER, str(tmp_path), *commands.values()]
 
@@ -170,20 +167,11 @@ def test_run_fails_when_the_server_has_no_descriptors_left() -> None:
     async def scenario() -> None:
         async with executor() as started:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 2, hard))
-            held = []
-            try:
-                while True:
-                    held.append(os.open(os.devnull, os.O_RDONLY))
-            except OSError:
-                os.close(held.pop())
-                os.close(held.pop())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # those that are open stay open
             try:
                 outcome = await started.run(exec_job("true"))
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                for descriptor in held:
-                    os.close(descriptor)
             assert outcome.kind is OutcomeKind.FAILED
             assert "Too many open files" in (outcome.error or "")
             assert (await started.run(exec_job("true"))).kind is OutcomeKind.SUCCEEDED

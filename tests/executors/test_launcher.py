@@ -156,7 +156,9 @@ def test_launcher_ends_its_programs_when_it_is_closed() -> None:
 
 def test_mark_names_the_run_of_one_launcher_only() -> None:
     with subprocess.Popen(["sleep", "1000"], env={b"A": b"QUEUE_RUN=12.3", **mark(12, 34)}) as process:
-        assert marked_run(process.pid, 12) == 34
+        asyncio.run(
+            until(lambda: marked_run(process.pid, 12) == 34)
+        )  # the kernel shows it a moment after the start
         assert marked_run(process.pid, 1) is None
         kill_marked(12)
         assert process.wait(10) == -9

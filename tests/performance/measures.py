@@ -5,9 +5,11 @@ from pathlib import Path
 
 import msgspec
 
+from tests.performance import children
 from tests.performance.figures import Figure
+from tests.performance.jobs import LAST, http_job
 from tests.performance.sections import accepts, both, drain, exec, latency, memory, start  # noqa: A004
-from tests.performance.stage import Bench, Stage, running_stage
+from tests.performance.stage import Bench, Stage, ballast_of, running_stage
 
 # Accepts leave jobs waiting, so they come last; memory is looked at after everything.
 MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
@@ -19,6 +21,7 @@ MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "memory": memory.measure,
 }
 FILL_PARTS = 20
+SLOWEST_PER_S = 2_000
 
 
 def measure_empty(bench: Bench) -> Iterator[Figure]:
@@ -54,10 +57,22 @@ def told(bench: Bench, figures: Iterable[Figure]) -> Iterator[Figure]:
 
 
 def fill(bench: Bench, database: Path, waiting: int) -> None:
-    """Post ballast; the server holds it in all its slots and keeps the rest waiting."""
+    """Put ballast into the queue: our own server's through the store, another one's by posting."""
+    bench.progress.say(f"filling the queue with {waiting:,} jobs")
+    if bench.options.server_command:
+        post_ballast(bench, database, waiting)
+    else:
+        job = http_job(bench.target.url(ballast_of(database)), LAST)
+        children.work_of(
+            children.program("fill", database, waiting), body=job, timeout_s=60 + waiting / SLOWEST_PER_S
+        )
+    bench.progress.advance()
+
+
+def post_ballast(bench: Bench, database: Path, waiting: int) -> None:
+    """The server holds some of it in all its slots and keeps the rest waiting."""
     with running_stage(bench, database, waiting) as stage:
         bench.target.hold(stage.ballast)
         for part in range(FILL_PARTS):
             bench.progress.say(f"filling the queue: {part * waiting // FILL_PARTS:,} of {waiting:,}")
             stage.add_ballast(waiting // FILL_PARTS)
-    bench.progress.advance()

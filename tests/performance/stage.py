@@ -87,11 +87,16 @@ class Stage:
         self.bench.target.let_pass(self.ballast)
 
 
+def ballast_of(database: Path) -> str:
+    """The lane of the ballast in this database."""
+    return f"/ballast/{database.stem}"
+
+
 @contextmanager
 def running_stage(bench: Bench, database: Path, waiting: int) -> Iterator[Stage]:
     """A server on this database file, for the length of the block."""
     with running_server(bench.options, database) as server:
-        stage = Stage(bench, server, f"/ballast/{database.stem}", waiting)
+        stage = Stage(bench, server, ballast_of(database), waiting)
         try:
             yield stage
         finally:

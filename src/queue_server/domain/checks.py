@@ -25,7 +25,9 @@ _PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::\d{1,4})?(?:[/?#][\x21-\
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _HEADER_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"})
+_OWN_HEADERS = frozenset(
+    {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"}
+)
 
 
 def problems_of(request: JobRequest) -> list[Problem]:
@@ -145,7 +147,9 @@ def _argument_problems(text: str, path: str) -> Iterator[Problem]:
     if "\0" in text:
         yield Problem(path, "must not contain NUL characters: no program can receive them")
     if len(text) * 4 > ARGUMENT_LIMIT and len(text.encode()) > ARGUMENT_LIMIT:
-        yield Problem(path, f"is longer than {ARGUMENT_LIMIT} bytes, which Linux can't pass on; send it in stdin")
+        yield Problem(
+            path, f"is longer than {ARGUMENT_LIMIT} bytes, which Linux can't pass on; send it in stdin"
+        )
 
 
 def _expect_problems(expect: str | int, allowed: range, path: str) -> Iterator[Problem]:

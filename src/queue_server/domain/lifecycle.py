@@ -128,7 +128,9 @@ _RUNNING: Final[Mapping[OutcomeKind, Rule]] = {
     OutcomeKind.LEASE_EXPIRED: rescue,
     OutcomeKind.SNOOZED: snooze,
 }
-_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {OutcomeKind.CANCELLED: cancel}
+_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {
+    OutcomeKind.CANCELLED: cancel
+}
 _FINAL: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep)
 _RULES: Final[Mapping[State, Mapping[OutcomeKind, Rule]]] = {
     State.SCHEDULED: _WAITING,
@@ -144,7 +146,9 @@ TABLE: Final[Mapping[tuple[State, OutcomeKind], Rule]] = {
 }
 
 
-def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0) -> Transition:
+def _end(
+    job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0
+) -> Transition:
     return Transition(
         job_id=job.id,
         from_state=job.state,
@@ -160,7 +164,14 @@ def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, 
 
 
 def _wait(
-    job: Job, outcome: Outcome, moment: Moment, *, run_at: int, reason: str, refunded: int = 0, losses: int = 0
+    job: Job,
+    outcome: Outcome,
+    moment: Moment,
+    *,
+    run_at: int,
+    reason: str,
+    refunded: int = 0,
+    losses: int = 0,
 ) -> Transition:
     return Transition(
         job_id=job.id,

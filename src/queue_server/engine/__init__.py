@@ -1,11 +1,11 @@
 """When things happen: taking jobs, running them, writing their ends, giving back what was lost, deleting what is old.
 
-    engine.py      starts and stops the parts below
-    slots.py       how many more jobs may run
-    dispatcher.py  hands the ends of jobs to the store and takes new jobs, in turns
-    demand.py      whether there may be work, and when the next job becomes due
-    runner.py      runs one job: executor, outcome, decision
-    heartbeat.py   the node's sign of life, in a thread of its own
-    rescuer.py     gives back jobs of nodes that are gone
-    cleaner.py     deletes jobs whose retention is over
+engine.py      starts and stops the parts below
+slots.py       how many more jobs may run
+dispatcher.py  hands the ends of jobs to the store and takes new jobs, in turns
+demand.py      whether there may be work, and when the next job becomes due
+runner.py      runs one job: executor, outcome, decision
+heartbeat.py   the node's sign of life, in a thread of its own
+rescuer.py     gives back jobs of nodes that are gone
+cleaner.py     deletes jobs whose retention is over
 """

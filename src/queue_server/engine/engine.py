@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from queue_server.clock import Clock
-from queue_server.domain.command import Command
 from queue_server.domain.errors import StoreError
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
@@ -38,7 +37,7 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        executors: Mapping[type[Command], Executor],
+        executors: Mapping[type, Executor],
         clock: Clock,
         chance: Callable[[], float],
         options: EngineOptions,
@@ -96,7 +95,7 @@ class Engine:
 
     async def _serve(self, dispatcher: Dispatcher) -> None:
         async with asyncio.TaskGroup() as parts:
-            runner = parts.create_task(self._runner.serve(dispatcher.put))
+            self._runner.on_decision(dispatcher.put)
             if rescued := await self._rescue_at_start():
                 self._log.info("jobs of the last run given back", jobs=rescued)
             upkeep = [parts.create_task(self._rescuer.run()), parts.create_task(self._cleaner.run())]
@@ -107,8 +106,7 @@ class Engine:
             for task in upkeep:
                 task.cancel()
             await self._drain()
-            self._runner.close()
-            await runner
+            await self._runner.wait_idle(None)
             dispatcher.close()
 
     async def _rescue_at_start(self) -> int:
@@ -130,4 +128,6 @@ class Engine:
         if applied:
             self._job_log.ended(job, change)
         else:
-            self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)
+            self._log.warning(
+                "result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq
+            )

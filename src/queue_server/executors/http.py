@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 
 from pyreqwest.client import Client, ClientBuilder
@@ -19,7 +20,7 @@ from queue_server.domain.expect import HTTP_DEFAULT, HTTP_RANGE, expected_codes
 from queue_server.domain.instants import EPOCH, MICROSECOND
 from queue_server.domain.job import Job
 from queue_server.domain.outcome import Outcome, OutcomeKind, Output
-from queue_server.domain.placeholders import fill_http, values_for
+from queue_server.domain.placeholders import fill_http, has_placeholders, values_for
 from queue_server.executors.http_errors import outcome_of_error
 from queue_server.executors.http_request import Request, request_of
 from queue_server.executors.output import OutputBuffer
@@ -61,10 +62,11 @@ class HttpExecutor:
         command = job.plan.command
         if not isinstance(command, HttpCommand):
             raise TypeError(f"job {job.id} is not an http job")
-        command = fill_http(command, values_for(job))
+        if has_placeholders(command):
+            command = fill_http(command, values_for(job))
         timeout = command.timeout or self._default_timeout
-        exchange = _Exchange(self._output_limit)
         request = request_of(command, job)
+        exchange = _Exchange(self._output_limit)
         try:
             await exchange.run(self._client(timeout), request, timeout)
         except (PyreqwestError, ValueError) as error:
@@ -140,27 +142,22 @@ class _Exchange:
         builder = client.request(request.method, request.url).headers(request.headers)
         if request.body is not None:
             builder = builder.body_bytes(request.body)
-        async with builder.timeout(timedelta(seconds=timeout)).build_streamed() as response:
+        async with builder.timeout(_seconds(timeout)).build_streamed() as response:
             self._response, self.status = response, response.status
-            await self._read(response)
+            read_chunk = response.body_reader.read_chunk
+            while (chunk := await read_chunk()) is not None:
+                self._take(bytes(chunk))
 
-    async def _read(self, response: Response) -> None:
-        read_chunk = response.body_reader.read_chunk
-        first = await read_chunk()
-        if first is None:
-            return
-        if len(first) <= self._limit:
-            self._text = bytes(first)
-            if (second := await read_chunk()) is None:
-                return
+    def _take(self, chunk: bytes) -> None:
+        """Keep a piece of the body. Most have one piece, which then needs no buffer."""
+        if self._buffer is not None:
+            self._buffer.feed(chunk)
+        elif not self._text and len(chunk) <= self._limit:
+            self._text = chunk
         else:
-            second = None
-        self._buffer = buffer = OutputBuffer(self._limit)
-        buffer.feed(bytes(first))
-        chunk = second if second is not None else await read_chunk()
-        while chunk is not None:
-            buffer.feed(bytes(chunk))
-            chunk = await read_chunk()
+            self._buffer = OutputBuffer(self._limit)
+            self._buffer.feed(self._text)
+            self._buffer.feed(chunk)
 
     def header(self, name: str) -> str | None:
         """A header of the response."""
@@ -204,6 +201,10 @@ def _status_message(status: int, location: str | None) -> str:
 
 
 def _head(response: Response) -> bytes:
-    lines = [f"{response.version} {response.status}"]
-    lines += [f"{name}: {value}" for name, value in response.headers.items()]
-    return "\r\n".join(lines).encode("utf-8", "replace")[:HEAD_LIMIT]
+    lines = "\r\n".join(map(": ".join, response.headers.items()))
+    return f"{response.version} {response.status}\r\n{lines}".encode("utf-8", "replace")[:HEAD_LIMIT]
+
+
+@lru_cache(maxsize=64)
+def _seconds(timeout: float) -> timedelta:
+    return timedelta(seconds=timeout)

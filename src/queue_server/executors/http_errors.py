@@ -35,7 +35,7 @@ def _failure_message(error: Exception, causes: Sequence[str], place: str, receiv
     last = causes[-1] if causes else str(error)
     if not isinstance(error, PyreqwestError):
         return f"can't send this request to {place}: {error}"
-    if isinstance(error, ConnectError):
+    if isinstance(error, ConnectError) and _CONNECT in causes:
         return _connect_message(causes, place, last)
     if received is not None:
         return f"the response of {place} broke off after {received} bytes: {last}"

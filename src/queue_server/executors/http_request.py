@@ -31,16 +31,12 @@ def request_of(command: HttpCommand, job: Job) -> Request:
     content_type, body = _body(command, method, job.plan.report)
     if command.params and method in QUERY_METHODS:
         url = with_query(url, form(command.params))
-    given = command.headers or {}
-    names = {name.lower() for name in given}
     headers = own_headers(job)
-    if "idempotency-key" not in names:
-        headers.append(("Idempotency-Key", str(job.id)))
-    if content_type and "content-type" not in names:
+    headers.append(("Idempotency-Key", str(job.id)))
+    if content_type:
         headers.append(("Content-Type", content_type))
-    if given:
-        own = {name.lower() for name, _ in headers}
-        headers += [(name, value) for name, value in given.items() if name.lower() not in own]
+    if command.headers:
+        headers = _with_given(headers, command.headers)
     return Request(method, url, headers, body)
 
 
@@ -59,9 +55,23 @@ def own_headers(job: Job) -> Headers:
     return headers
 
 
+def _with_given(own: Headers, given: Mapping[str, str]) -> Headers:
+    """The job's headers beside ours. Idempotency-Key and Content-Type are the job's if it names them, X-Queue-* stay ours."""
+    names = {name.lower() for name in given}
+    kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in names]
+    fixed = {name.lower() for name, _ in kept}
+    return kept + [(name, value) for name, value in given.items() if name.lower() not in fixed]
+
+
 def form(params: Mapping[str, Any]) -> str:
     """`params` as application/x-www-form-urlencoded, nested as PHP's http_build_query does it: a[0]=1&b[c]=2."""
-    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _flat(params))
+    pairs: list[str] = []
+    for name, value in params.items():
+        if type(value) is str and value.isalnum() and value.isascii() and name.isalnum() and name.isascii():
+            pairs.append(f"{name}={value}")  # needs no encoding
+        else:
+            pairs += [f"{quote_plus(key)}={quote_plus(text)}" for key, text in _flat({name: value})]
+    return "&".join(pairs)
 
 
 def with_query(url: str, query: str) -> str:

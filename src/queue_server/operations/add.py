@@ -59,7 +59,8 @@ class AddJob:
         waiting = counts[State.SCHEDULED] + counts[State.AVAILABLE]
         if waiting >= self._settings.max_waiting:
             raise StoreUnavailable(
-                f"the queue is full: {waiting} jobs wait (setting max_waiting)", retry_after=FULL_RETRY_AFTER_S
+                f"the queue is full: {waiting} jobs wait (setting max_waiting)",
+                retry_after=FULL_RETRY_AFTER_S,
             )
 
     def _row(self, request: JobRequest) -> NewJob:
@@ -102,5 +103,3 @@ def _accepted(job_id: int, row: NewJob, request: JobRequest) -> JobRecord:
         parent_id=None,
         plan=plan_of(request),
     )
-
-

@@ -9,7 +9,7 @@ from queue_server.domain.command import summary
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
-from queue_server.telemetry.logs import DIM, LogOutput, printable
+from queue_server.telemetry.logs import DIM, RESET, LogOutput, printable
 
 GREEN, RED, YELLOW, BLUE = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[34m"
 MARKS = {
@@ -18,6 +18,10 @@ MARKS = {
     State.CANCELLED: ("-", YELLOW),
     State.SCHEDULED: ("↻", BLUE),
     State.AVAILABLE: ("↻", BLUE),
+}
+VERBS = {state: str(state) for state in State} | {
+    State.SCHEDULED: "will be tried again",
+    State.AVAILABLE: "given back",
 }
 
 
@@ -39,14 +43,19 @@ class JobLog:
 
     def _line(self, job: Job, change: Transition) -> str:
         mark, colour = MARKS[change.state]
-        paint = self._output.paint
-        what = printable(f"{_kind(job)} {job.id} {_verb(change)}")
-        parts = [f"{paint(self._output.time_of_day(), DIM)}  {paint(f'{mark} {what}', colour)}"]
-        parts.append(printable(_result(change) + summary(job.plan.command)))
-        if change.reason:
-            parts.append(printable(change.reason))
-        parts.append(paint(printable(job.context), DIM))
-        return "  ".join(parts)
+        report, attempt = job.plan.report, change.attempt
+        who = f"job {job.id}" if report is None else f"callback of job {report.job_id}: job {job.id}"
+        head = f"{mark} {who} {VERBS[change.state]}"
+        result = "" if attempt is None else f"{_code(attempt.exit_code)}in {_seconds(change):.3f} s  "
+        reason = f"  {change.reason}" if change.reason else ""
+        body = f"  {result}{summary(job.plan.command)}{reason}  "
+        if self._output.colour:
+            time, context = (
+                f"{DIM}{self._output.time_of_day()}{RESET}",
+                f"{DIM}{printable(job.context)}{RESET}",
+            )
+            return f"{time}  {colour}{head}{RESET}{printable(body)}{context}"
+        return f"{self._output.time_of_day()}  {printable(head + body + job.context)}"
 
 
 def fields_of(job: Job, change: Transition) -> dict[str, Any]:
@@ -69,28 +78,13 @@ def fields_of(job: Job, change: Transition) -> dict[str, Any]:
     return fields
 
 
-def _kind(job: Job) -> str:
-    report = job.plan.report
-    return "job" if report is None else f"callback of job {report.job_id}: job"
-
-
-def _verb(change: Transition) -> str:
-    match change.state:
-        case State.SCHEDULED:
-            return "will be tried again"
-        case State.AVAILABLE:
-            return "given back"
-        case _:
-            return str(change.state)
-
-
-def _result(change: Transition) -> str:
-    attempt = change.attempt
-    if attempt is None:
-        return ""
-    code = "" if attempt.exit_code is None else f"{attempt.exit_code} "
-    return f"{code}in {_seconds(change):.3f} s  "
+def _code(exit_code: int | None) -> str:
+    return "" if exit_code is None else f"{exit_code} "
 
 
 def _seconds(change: Transition) -> float:
-    return 0.0 if change.attempt is None else max(0, change.attempt.ended_at - change.attempt.started_at) / 1_000_000
+    return (
+        0.0
+        if change.attempt is None
+        else max(0, change.attempt.ended_at - change.attempt.started_at) / 1_000_000
+    )

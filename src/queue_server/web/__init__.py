@@ -1,10 +1,10 @@
 """The HTTP interface.
 
-    app.py         which request goes where
-    body.py        reading a request's body within its limits
-    answers.py     JSON answers and raw ASGI sending
-    errors.py      one translation of errors to answers, in the two styles of the two APIs
-    classic.py     the first API: /, /jobs/add, /jobs/status, /jobs/get
-    service.py     /healthz, /readyz
-    v1/            the API under /v1
+app.py         which request goes where
+body.py        reading a request's body within its limits
+answers.py     JSON answers and raw ASGI sending
+errors.py      one translation of errors to answers, in the two styles of the two APIs
+classic.py     the first API: /, /jobs/add, /jobs/status, /jobs/get
+service.py     /healthz, /readyz
+v1/            the API under /v1
 """

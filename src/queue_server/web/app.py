@@ -61,5 +61,3 @@ class App:
 
 async def _no_such_path(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise HTTPException(404, f"There is nothing at {scope['path']}")
-
-

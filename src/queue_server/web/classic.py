@@ -82,17 +82,21 @@ class Classic:
         if job is None:
             return classic_answer(NOT_FOUND)
         output = await self._look.output(job.id)
-        data = _short(job) | _members(job) | {
-            "attempts": job.attempt,
-            "time_started": classic_time(job.claimed_at),
-            "time_due": classic_time(job.run_at),
-            "outcome": job.outcome,
-            "exit_code": job.exit_code,
-            "error": job.error,
-            "reason": job.reason,
-            "output": None if output is None else output.text.decode("utf-8", "replace"),
-            "error_output": None if output is None else output.error_text.decode("utf-8", "replace"),
-        }
+        data = (
+            _short(job)
+            | _members(job)
+            | {
+                "attempts": job.attempt,
+                "time_started": classic_time(job.claimed_at),
+                "time_due": classic_time(job.run_at),
+                "outcome": job.outcome,
+                "exit_code": job.exit_code,
+                "error": job.error,
+                "reason": job.reason,
+                "output": None if output is None else output.text.decode("utf-8", "replace"),
+                "error_output": None if output is None else output.error_text.decode("utf-8", "replace"),
+            }
+        )
         return JsonResponse({"status": 200, "data": data})
 
 
@@ -118,5 +122,3 @@ def _members(job: JobRecord) -> dict[str, object]:
     members: dict[str, object] = {"context": job.context}
     plan = msgspec.to_builtins(job.plan, builtin_types=(msgspec.Raw,))
     return members | {name: value for name, value in plan.items() if value is not None}
-
-

@@ -28,12 +28,14 @@ def marked_run(pid: int, launcher: int) -> int | None:
 
 def kill_marked(launcher: int) -> None:
     """Kill every process that a launcher which died has left. The server does this in its place."""
+    looks_in_vain = 0
     for _ in range(ROUNDS):
         marked = [pid for pid in process_ids() if marked_run(pid, launcher) is not None]
-        if not marked:
-            return
         for pid in marked:
             _kill_if_marked(pid, launcher)
+        looks_in_vain = 0 if marked else looks_in_vain + 1
+        if looks_in_vain == 2:  # a process that is just starting a program has no mark for a moment
+            return
 
 
 def _kill_if_marked(pid: int, launcher: int) -> None:

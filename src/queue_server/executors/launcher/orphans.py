@@ -35,7 +35,7 @@ class Orphans:
         self.due_at: float | None = None
         self._not_before = 0.0
         self._launcher = os.getpid()
-        self._owners: dict[int, set[int]] = {}
+        self._suspects: dict[int, set[int]] = {}
 
     def expect(self) -> None:
         """A process ended and there are others: some may be orphans now."""
@@ -44,7 +44,7 @@ class Orphans:
 
     def forget(self, pid: int) -> None:
         """The process was reaped: its pid may come back as another's."""
-        self._owners.pop(pid, None)
+        self._suspects.pop(pid, None)
 
     def kill_if_due(self, runs: Mapping[int, int]) -> None:
         """Kill the orphans whose run has ended, if it is time to. `runs`: those under way, by leader."""
@@ -52,9 +52,12 @@ class Orphans:
         if self.due_at is None or now < self.due_at:
             return
         self.due_at = None
+        known = len(self._suspects)
         found = self._kill_abandoned(runs)
         pause = 0.0 if found else max(LOOK_EVERY_S, LOOK_SHARE * (time.monotonic() - now))
         self._not_before = now + pause
+        if len(self._suspects) > known:  # perhaps one without a mark was just starting a program: look again
+            self.expect()
 
     def _kill_abandoned(self, runs: Mapping[int, int]) -> bool:
         abandoned = [pid for pid in children_of(self._launcher) if self._is_abandoned(pid, runs)]
@@ -65,15 +68,16 @@ class Orphans:
     def _is_abandoned(self, pid: int, runs: Mapping[int, int]) -> bool:
         if pid in runs:
             return False
-        owners = self._owners.get(pid)
-        if owners is None:
-            owners = self._owners[pid] = self._possible_owners(pid, runs)
-        owners.intersection_update(runs.values())
-        return not owners
+        run = self._run_of(pid, runs)
+        if run is not None:
+            return run not in runs.values()
+        suspects = self._suspects.setdefault(pid, set(runs.values()))
+        suspects.intersection_update(runs.values())
+        return not suspects
 
-    def _possible_owners(self, pid: int, runs: Mapping[int, int]) -> set[int]:
+    def _run_of(self, pid: int, runs: Mapping[int, int]) -> int | None:
+        """The run that the process can be seen to belong to, whether that has ended or not."""
         with suppress(OSError):
             if (leader := os.getsid(pid)) in runs:
-                return {runs[leader]}
-        run = marked_run(pid, self._launcher)
-        return set(runs.values()) if run is None else {run}
+                return runs[leader]
+        return marked_run(pid, self._launcher)

@@ -29,7 +29,9 @@ def open_writer(path: Path) -> apsw.Connection:
     try:
         database = _connect(path)
         migrate(database, path)
-        database.execute("begin immediate; update sequence set next = next; commit")  # fails here if it can't write
+        database.execute(
+            "begin immediate; update sequence set next = next; commit"
+        )  # fails here if it can't write
     except apsw.Error as error:
         raise StoreRefused(explain(error, path)) from None
     return database
@@ -81,7 +83,9 @@ def migrate(database: apsw.Connection, path: Path) -> list[str]:
 
 def _connect(path: Path) -> apsw.Connection:
     if tuple(map(int, apsw.sqlite_lib_version().split("."))) < FIRST_SAFE_VERSION:
-        raise StoreRefused(f"SQLite {apsw.sqlite_lib_version()} can corrupt data in WAL mode; install apsw 3.51.3 or newer")
+        raise StoreRefused(
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt data in WAL mode; install apsw 3.51.3 or newer"
+        )
     database = apsw.Connection(str(path))
     database.set_busy_timeout(5000)
     _check_owner(database, path)
@@ -98,7 +102,9 @@ def _check_owner(database: apsw.Connection, path: Path) -> None:
     version, owner = int(database.pragma("user_version")), int(database.pragma("application_id"))
     is_empty = not list(database.execute("select 1 from sqlite_schema limit 1"))
     if not is_empty and owner != APPLICATION_ID:
-        raise StoreRefused(f"{path} is a database of another program; give Queue Server its own file with --db")
+        raise StoreRefused(
+            f"{path} is a database of another program; give Queue Server its own file with --db"
+        )
     pending(load_migrations(MIGRATIONS), version, str(path))
 
 

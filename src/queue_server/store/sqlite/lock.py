@@ -7,7 +7,20 @@ from pathlib import Path
 from queue_server.domain.errors import StoreRefused
 
 _NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "lustre"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "lustre",
+    }
 )
 
 
@@ -38,7 +51,9 @@ def refuse_network_file_system(database: Path) -> None:
     """StoreRefused on a network file system: SQLite's locks and shared memory do not work there (sqlite.org/wal.html)."""
     kind = file_system_of(database.parent, Path("/proc/self/mounts"))
     if kind in _NETWORK_FILE_SYSTEMS:
-        raise StoreRefused(f"{database} is on a network file system ({kind}), where SQLite can lose data; use a local disk")
+        raise StoreRefused(
+            f"{database} is on a network file system ({kind}), where SQLite can lose data; use a local disk"
+        )
 
 
 def file_system_of(folder: Path, mounts: Path) -> str:
@@ -47,7 +62,9 @@ def file_system_of(folder: Path, mounts: Path) -> str:
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    points = [(fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2]
+    points = [
+        (fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2
+    ]
     parents = {str(path) for path in (folder.absolute(), *folder.absolute().parents)}
     holding = [(len(point), kind) for point, kind in points if point in parents]
     return max(holding, default=(0, ""))[1]

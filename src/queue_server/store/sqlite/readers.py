@@ -82,7 +82,9 @@ class Readers:
             connection.set_progress_handler(lambda: self._monotonic() > deadline, STEPS_PER_CHECK)
             return list(connection.execute(QUERIES[name], values))
         except apsw.InterruptError:
-            raise StoreUnavailable(f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down") from None
+            raise StoreUnavailable(
+                f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down"
+            ) from None
         except apsw.Error as error:
             raise StoreUnavailable(explain(error, self._path)) from None
 

@@ -79,7 +79,10 @@ class Session:
         ids = list(range(self._next_id, self._next_id + len(jobs)))
         self._next_id += len(jobs)
         self._run("insert_jobs", _json([_job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)]))
-        self._run("insert_payloads", _json([(id_, job.payload.decode()) for id_, job in zip(ids, jobs, strict=True)]))
+        self._run(
+            "insert_payloads",
+            _json([(id_, job.payload.decode()) for id_, job in zip(ids, jobs, strict=True)]),
+        )
         for job in jobs:
             self._changes[job.state] += 1
             self._arrive(job.state, job.run_at)

@@ -197,9 +197,7 @@ def _finish_all(session: Session, works: Sequence[Exchange]) -> Sequence[bool]:
     return session.finish(transitions) if transitions else ()
 
 
-def _claim_all(
-    session: Session, works: Sequence[Exchange], flags: Sequence[bool]
-) -> list[tuple[Work, Any]]:
+def _claim_all(session: Session, works: Sequence[Exchange], flags: Sequence[bool]) -> list[tuple[Work, Any]]:
     results: list[tuple[Work, Any]] = []
     for work in works:
         count = len(work.transitions)

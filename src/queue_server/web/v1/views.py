@@ -67,5 +67,3 @@ def stats_view(status: Status, version: str) -> dict[str, object]:
         "jobs": {str(state): status.counts[state] for state in State},
         "slots": {"total": status.slots, "free": status.free},
     }
-
-

@@ -77,12 +77,12 @@ class Server:
         self._web = web_server(App(self._add, look, settings.max_body, self._log))
         self._engine = Engine(
             store,
-            self._executors,
-            self._clock,
-            random.Random().random,  # noqa: S311 (spreads retries; no secret)
-            _engine_options(settings),
-            self._log,
-            JobLog(output, settings.log_level),
+            executors=self._executors,
+            clock=self._clock,
+            chance=random.Random().random,  # noqa: S311 (spreads retries; no secret)
+            options=_engine_options(settings),
+            log=self._log,
+            job_log=JobLog(output, settings.log_level),
         )
         self._stops = 0
 
@@ -120,9 +120,7 @@ class Server:
             pid=os.getpid(),
         )
         if settings.exec == "any":
-            self._log.warning(
-                "commands are on: whoever can add a job can run any command as this server's user"
-            )
+            self._log.warning("commands are on: whoever can add a job can run any command as this server's user")
         if not is_loopback(self._listener):
             self._log.warning(
                 "other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1"

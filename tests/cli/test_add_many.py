@@ -24,9 +24,7 @@ def test_the_results_come_in_the_order_of_the_lines(real: CommandLine) -> None:
     )
     ran = real("add", "-", "-o", "ndjson", stdin=lines)
     assert (ran.code, ran.err) == (0, "")
-    assert [json.loads(line)["context"] for line in ran.out.splitlines()] == [
-        str(number) for number in range(200)
-    ]
+    assert [json.loads(line)["context"] for line in ran.out.splitlines()] == [str(number) for number in range(200)]
 
 
 def test_a_bad_line_is_told_with_its_number_and_does_not_stop_the_others(qs: CommandLine, stub: Stub) -> None:

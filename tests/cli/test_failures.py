@@ -70,9 +70,7 @@ def test_a_token_that_can_be_none_is_refused(alone: CommandLine) -> None:
         Answer(502, b"[]"),
     ],
 )
-def test_an_answer_of_something_else_asks_for_the_address(
-    qs: CommandLine, stub: Stub, answer: Answer
-) -> None:
+def test_an_answer_of_something_else_asks_for_the_address(qs: CommandLine, stub: Stub, answer: Answer) -> None:
     stub.tell("GET /v1/jobs", answer)
     ran = qs("ls")
     assert ran.code == (3 if answer.status == 404 else 1)

@@ -38,9 +38,7 @@ def test_a_wrong_setting_ends_each_command_that_reads_them_with_2_and_one_line(a
     for arguments in (("serve",), ("config", "show"), ("migrate",)):
         ran = alone(*arguments, QUEUE_SERVER_PORT="x")
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err == (
-            "error: setting port from QUEUE_SERVER_PORT: 'x' is not a whole number from 0 to 65535\n"
-        )
+        assert ran.err == ("error: setting port from QUEUE_SERVER_PORT: 'x' is not a whole number from 0 to 65535\n")
 
 
 def test_a_wrong_flag_of_serve_is_told_in_the_same_way(alone: CommandLine) -> None:

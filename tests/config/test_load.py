@@ -12,17 +12,13 @@ from queue_server.domain.errors import InvalidSetting
 FILE = "queue-server.toml"
 
 
-def loaded(
-    folder: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str
-) -> Loaded:
+def loaded(folder: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> Loaded:
     if text is not None:
         (folder / FILE).write_text(text)
     return load(flags or {}, environ, folders=[folder])
 
 
-def complaint(
-    folder: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str
-) -> str:
+def complaint(folder: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> str:
     with pytest.raises(InvalidSetting) as error:
         loaded(folder, text, flags, **environ)
     message = str(error.value)
@@ -73,9 +69,7 @@ def test_only_one_newline_is_taken_from_the_end_of_such_a_file(tmp_path: Path) -
 
 def test_a_value_and_its_file_together_are_refused(tmp_path: Path) -> None:
     message = complaint(tmp_path, QUEUE_SERVER_DB="sqlite:///x", QUEUE_SERVER_DB_FILE="/x")
-    assert message == (
-        "setting db is given by both QUEUE_SERVER_DB and QUEUE_SERVER_DB_FILE; set only one of them"
-    )
+    assert message == ("setting db is given by both QUEUE_SERVER_DB and QUEUE_SERVER_DB_FILE; set only one of them")
 
 
 def test_a_value_file_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -101,14 +95,10 @@ def test_a_value_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ("log_level", "jason\n", "'jason\\n' is not one of debug, info, warning, error"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_told_with_its_origin(
-    tmp_path: Path, name: str, value: str, told: str
-) -> None:
+def test_a_value_that_is_not_allowed_is_told_with_its_origin(tmp_path: Path, name: str, value: str, told: str) -> None:
     setting = catalog()[name]
     assert complaint(tmp_path, flags={name: value}) == f"setting {name} from {setting.flag}: {told}"
-    assert (
-        complaint(tmp_path, **{setting.variable: value}) == f"setting {name} from {setting.variable}: {told}"
-    )
+    assert complaint(tmp_path, **{setting.variable: value}) == f"setting {name} from {setting.variable}: {told}"
 
 
 @pytest.mark.parametrize(
@@ -125,9 +115,7 @@ def test_a_value_that_is_not_allowed_is_told_with_its_origin(
         ("port.x = 5", "{'x': 5} is not a whole number from 0 to 65535"),
     ],
 )
-def test_a_value_that_is_not_allowed_in_the_file_is_told_with_its_line(
-    tmp_path: Path, line: str, told: str
-) -> None:
+def test_a_value_that_is_not_allowed_in_the_file_is_told_with_its_line(tmp_path: Path, line: str, told: str) -> None:
     name = line.partition(" ")[0].partition(".")[0]
     message = complaint(tmp_path, f"# ours\n{line}\n")
     assert message == f"setting {name} from {tmp_path / FILE} line 2: {told}"
@@ -150,9 +138,7 @@ def test_an_unknown_setting_in_the_file_is_told_with_its_line_and_a_guess(tmp_pa
 
 def test_a_table_in_the_file_is_an_unknown_setting(tmp_path: Path) -> None:
     message = complaint(tmp_path, "\n[xyz]\nport = 1\n")
-    assert message == (
-        f"unknown setting xyz in {tmp_path / FILE} line 2; `queue-server config show` lists them all"
-    )
+    assert message == (f"unknown setting xyz in {tmp_path / FILE} line 2; `queue-server config show` lists them all")
 
 
 def test_a_file_that_is_no_toml_is_told_with_its_place(tmp_path: Path) -> None:
@@ -185,9 +171,7 @@ def test_the_variables_of_clients_and_of_others_are_left_alone(tmp_path: Path) -
         ("QUEUE_SERVER_PORT_1337_TCP", "tcp://10.0.0.1:1337"),
     ],
 )
-def test_the_variables_of_a_kubernetes_service_are_explained(
-    tmp_path: Path, variable: str, value: str
-) -> None:
+def test_the_variables_of_a_kubernetes_service_are_explained(tmp_path: Path, variable: str, value: str) -> None:
     message = complaint(tmp_path, **{variable: value})
     assert variable in message
     assert "enableServiceLinks: false" in message

@@ -61,9 +61,7 @@ def test_run_cuts_a_long_last_line() -> None:
         ("143", 143, OutcomeKind.SUCCEEDED),
     ],
 )
-def test_expect_says_which_exit_codes_are_success(
-    expect: str | int | None, code: int, kind: OutcomeKind
-) -> None:
+def test_expect_says_which_exit_codes_are_success(expect: str | int | None, code: int, kind: OutcomeKind) -> None:
     outcome = outcome_of(f"exit {code}", expect=expect)
     assert (outcome.kind, outcome.exit_code) == (kind, code)
 
@@ -217,9 +215,7 @@ def test_unreadable_command_fails() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    "context", ["it's", '"two words"', "$(touch /tmp/x) `id` ; & | \\", "-n", "*", "ä\u2028"]
-)
+@pytest.mark.parametrize("context", ["it's", '"two words"', "$(touch /tmp/x) `id` ; & | \\", "-n", "*", "ä\u2028"])
 def test_placeholder_in_cmd_is_one_word_whatever_is_in_it(context: str) -> None:
     async def scenario() -> bytes:
         async with executor() as started:
@@ -232,9 +228,7 @@ def test_placeholder_in_cmd_is_one_word_whatever_is_in_it(context: str) -> None:
 def test_placeholders_of_a_callback_are_those_of_the_job_it_reports() -> None:
     async def scenario() -> bytes:
         async with executor() as started:
-            report = Report(
-                job_id=99, state=State.FAILED, exit_code=3, attempts=4, context="App", error="exit code 3"
-            )
+            report = Report(job_id=99, state=State.FAILED, exit_code=3, attempts=4, context="App", error="exit code 3")
             job = callback_job("echo __JOBID__ __STATE__ __EXITCODE__ $QUEUE_JOB_ID", report)
             return (await started.run(job)).output.text
 

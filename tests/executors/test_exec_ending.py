@@ -72,9 +72,7 @@ def escape(way: str, file: str = "escaped") -> str:
 def test_escaped_process_is_killed_when_its_run_ends(tmp_path: Path, way: str, is_busy: bool) -> None:
     async def scenario() -> None:
         async with executor() as started, asyncio.TaskGroup() as group:
-            other = group.create_task(
-                started.run(exec_job("sleep 1000" if is_busy and "env" not in way else "true"))
-            )
+            other = group.create_task(started.run(exec_job("sleep 1000" if is_busy and "env" not in way else "true")))
             outcome = await started.run(exec_job(escape(way), cwd=str(tmp_path)))
             assert outcome.kind is OutcomeKind.SUCCEEDED
             escaped = await pid_in(tmp_path / "escaped")
@@ -106,9 +104,7 @@ def test_escaped_process_lives_as_long_as_its_run(tmp_path: Path) -> None:
 def test_process_that_hides_its_run_lives_until_no_possible_run_does(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with executor() as started, asyncio.TaskGroup() as group:
-            run = group.create_task(
-                started.run(exec_job("until [ -e leave ]; do sleep 0.01; done", cwd=str(tmp_path)))
-            )
+            run = group.create_task(started.run(exec_job("until [ -e leave ]; do sleep 0.01; done", cwd=str(tmp_path))))
             await started.run(exec_job(escape("setsid -f env -i"), cwd=str(tmp_path)))
             escaped = await pid_in(tmp_path / "escaped")
             await started.run(exec_job("sleep 0.2"))
@@ -138,11 +134,7 @@ def test_processes_that_go_on_forking_into_new_sessions_are_all_killed(tmp_path:
 
 
 def hydras(script: Path) -> list[str]:
-    return [
-        line.name
-        for line in Path("/proc").iterdir()
-        if line.name.isdigit() and str(script) in command_line(line)
-    ]
+    return [line.name for line in Path("/proc").iterdir() if line.name.isdigit() and str(script) in command_line(line)]
 
 
 def command_line(process: Path) -> str:
@@ -153,9 +145,7 @@ def command_line(process: Path) -> str:
 
 
 @LOOPS
-def test_cancelled_run_is_asked_to_end_and_is_gone_when_cancelled_error_comes(
-    run_loop: Any, tmp_path: Path
-) -> None:
+def test_cancelled_run_is_asked_to_end_and_is_gone_when_cancelled_error_comes(run_loop: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with executor() as started:
             cmd = "trap 'echo >cleaned; exit' TERM; echo $$ >leader; while :; do sleep 0.01; done"
@@ -167,9 +157,7 @@ def test_cancelled_run_is_asked_to_end_and_is_gone_when_cancelled_error_comes(
 
 
 @LOOPS
-def test_cancelled_run_that_ignores_sigterm_is_killed_with_its_children(
-    run_loop: Any, tmp_path: Path
-) -> None:
+def test_cancelled_run_that_ignores_sigterm_is_killed_with_its_children(run_loop: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with executor() as started:
             leader = await cancel_when_started(started.run(exec_job(STUBBORN, cwd=str(tmp_path))), tmp_path)
@@ -244,9 +232,7 @@ def test_cancellation_during_the_wait_after_a_timeout_ends_the_run(tmp_path: Pat
 def test_cancellation_before_the_start_leaves_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with executor() as started:
-            task = asyncio.ensure_future(
-                started.run(exec_job("echo $$ >leader; sleep 1000", cwd=str(tmp_path)))
-            )
+            task = asyncio.ensure_future(started.run(exec_job("echo $$ >leader; sleep 1000", cwd=str(tmp_path))))
             await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -147,7 +147,7 @@ def test_server_that_was_killed_leaves_no_process(number: int, tmp_path: Path) -
     commands = {
         "asked": "exec 2>asked.log; trap 'echo >cleaned; exit' TERM; echo $$ >asked; while :; do sleep 0.01; done",
         "stubborn": "trap '' TERM; echo $$ >stubborn; while :; do sleep 0.01; done",
-        "escaped": "setsid -f sh -c 'trap \"\" TERM; echo $$ >escaped; exec sleep 1000'; sleep 1000",
+        "escaped": "setsid -f sh -c 'trap \"\" TERM; echo $$ >escaped; exec sleep 99'; sleep 99",
     }
     command_line = [sys.executable, "-c", SERVER, str(tmp_path), *commands.values()]
 

@@ -23,7 +23,7 @@ from queue_server.executors.launcher.messages import (
     Start,
     close_all,
 )
-from tests.executors.builders import exec_job, executor, lives
+from tests.executors.builders import exec_job, executor, lives, until
 
 HEAVY = {
     "asyncio",
@@ -57,9 +57,7 @@ def channels() -> Iterator[tuple[Channel, Channel]]:
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_channel_carries_a_message_with_its_descriptors(
-    channels: tuple[Channel, Channel], message: Message
-) -> None:
+def test_channel_carries_a_message_with_its_descriptors(channels: tuple[Channel, Channel], message: Message) -> None:
     one, other = channels
     readable, writable = os.pipe()
     one.send(message, [writable])
@@ -140,9 +138,7 @@ def test_launcher_ends_its_programs_when_it_is_closed() -> None:
     async def scenario() -> None:
         launcher = await Launcher.start()
         readable, writable = os.pipe()
-        program = Program(
-            [b"/bin/sh", b"-c", b"trap '' TERM; echo $$; exec sleep 1000"], {b"PATH": b"/bin"}, b"/"
-        )
+        program = Program([b"/bin/sh", b"-c", b"trap '' TERM; echo $$; exec sleep 1000"], {b"PATH": b"/bin"}, b"/")
         run = launcher.run(program, [writable, os.dup(writable)])
         pid = int(await asyncio.to_thread(os.read, readable, 100))
         os.close(readable)
@@ -154,14 +150,19 @@ def test_launcher_ends_its_programs_when_it_is_closed() -> None:
     asyncio.run(scenario())
 
 
-def test_mark_names_the_run_of_one_launcher_only() -> None:
+@pytest.fixture
+def marked() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that launcher 12 started for its run 34."""
     with subprocess.Popen(["sleep", "1000"], env={b"A": b"QUEUE_RUN=12.3", **mark(12, 34)}) as process:
-        asyncio.run(
-            until(lambda: marked_run(process.pid, 12) == 34)
-        )  # the kernel shows it a moment after the start
-        assert marked_run(process.pid, 1) is None
-        kill_marked(12)
-        assert process.wait(10) == -9
+        yield process
+        process.kill()
+
+
+def test_mark_names_the_run_of_one_launcher_only(marked: subprocess.Popen[bytes]) -> None:
+    asyncio.run(until(lambda: marked_run(marked.pid, 12) == 34))  # the kernel shows it a moment after the start
+    assert marked_run(marked.pid, 1) is None
+    kill_marked(12)
+    assert marked.wait(10) == -9
 
 
 def test_mark_of_a_process_that_is_gone_is_none() -> None:

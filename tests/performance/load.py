@@ -26,9 +26,7 @@ class LoadGenerator:
         """Post for a time (with wrk whole seconds); BenchmarkError unless all answers were 200."""
         if self.name == "own":
             arguments = ("--port", port, "--connections", connections, "--seconds", seconds)
-            return children.work_of(
-                children.program("generator", *arguments), body=job, timeout_s=seconds + MARGIN_S
-            )
+            return children.work_of(children.program("generator", *arguments), body=job, timeout_s=seconds + MARGIN_S)
         self._body.write_bytes(job)
         duration = f"{math.ceil(seconds)}s"
         command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "-s", str(SCRIPT)]

@@ -33,9 +33,7 @@ def measure_full(bench: Bench) -> Iterator[Figure]:
     """Everything again, on a server in whose queue many runnable jobs of lower priority wait all the time."""
     database, waiting = bench.folder / "full.db", bench.options.backlog
     fill(bench, database, waiting)
-    yield from (
-        msgspec.structs.replace(figure, waiting=waiting) for figure in measure(bench, database, waiting)
-    )
+    yield from (msgspec.structs.replace(figure, waiting=waiting) for figure in measure(bench, database, waiting))
 
 
 def measure(bench: Bench, database: Path, waiting: int) -> Iterator[Figure]:
@@ -63,9 +61,7 @@ def fill(bench: Bench, database: Path, waiting: int) -> None:
         post_ballast(bench, database, waiting)
     else:
         job = http_job(bench.target.url(ballast_of(database)), LAST)
-        children.work_of(
-            children.program("fill", database, waiting), body=job, timeout_s=60 + waiting / SLOWEST_PER_S
-        )
+        children.work_of(children.program("fill", database, waiting), body=job, timeout_s=60 + waiting / SLOWEST_PER_S)
     bench.progress.advance()
 
 

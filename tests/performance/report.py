@@ -79,9 +79,7 @@ def goal(figure: Figure) -> Text:
         ("≥ {}", wanted.at_least, figure.unit),
         ("≤ {}", wanted.at_most, figure.unit),
     )
-    return Text(
-        "\n".join(words.format(with_unit(bound, unit)) for words, bound, unit in parts if bound is not None)
-    )
+    return Text("\n".join(words.format(with_unit(bound, unit)) for words, bound, unit in parts if bound is not None))
 
 
 def verdict(figure: Figure) -> Text:
@@ -97,9 +95,7 @@ def in_words(figure: Figure) -> str:
     line = f"{figure.title}: {quantity(figure.measured, figure.unit).plain}"
     if figure.ratio is None:
         return line
-    return (
-        f"{line}, {number(figure.ratio)} of {quantity(figure.limit, figure.unit).plain} {figure.limit_title}"
-    )
+    return f"{line}, {number(figure.ratio)} of {quantity(figure.limit, figure.unit).plain} {figure.limit_title}"
 
 
 def as_data(figures: Sequence[Figure], facts: dict[str, str]) -> dict[str, Any]:

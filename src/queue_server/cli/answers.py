@@ -42,9 +42,7 @@ def error_of(response: "BaseResponse", body: bytes, url: str) -> RefusalError | 
     problem = _problem(body)
     if problem is None:
         return RefusalError(_foreign_answer(response, url), status)
-    lines = [
-        f"{error.pointer}: {error.detail}" if error.pointer else error.detail for error in problem.errors
-    ]
+    lines = [f"{error.pointer}: {error.detail}" if error.pointer else error.detail for error in problem.errors]
     if len(lines) > 1:
         lines.insert(0, f"{len(lines)} errors")
     told = "\n".join(lines) or _sentence(status, problem, response.get_header("retry-after"))

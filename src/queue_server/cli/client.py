@@ -100,9 +100,7 @@ class Api:
 
     def _without_job(self, job_id: int) -> CommandError:
         url = self._server.url
-        return CommandError(
-            f"there is no job {job_id} on {url} (never added, or deleted since)", Exit.NOT_FOUND
-        )
+        return CommandError(f"there is no job {job_id} on {url} (never added, or deleted since)", Exit.NOT_FOUND)
 
 
 def open_async(server: Server, connections: int) -> Client:

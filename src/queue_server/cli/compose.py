@@ -112,6 +112,4 @@ def _json(text: str | None) -> Raw | None:
     try:
         return msgspec.json.decode(text, type=Raw)
     except msgspec.DecodeError as error:
-        raise click.UsageError(
-            f"--json is not JSON: {str(error).removeprefix('JSON is malformed: ')}."
-        ) from None
+        raise click.UsageError(f"--json is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None

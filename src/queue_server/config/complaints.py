@@ -14,9 +14,7 @@ def not_allowed(setting: Setting, given: Given) -> InvalidSetting:
     shown = mask_passwords(repr(given.value))
     shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
     hint = _kubernetes_hint(given) or did_you_mean(str(given.value), setting.choices)
-    return InvalidSetting(
-        f"setting {setting.name} from {given.origin}: {shown} is not {setting.allowed}{hint}"
-    )
+    return InvalidSetting(f"setting {setting.name} from {given.origin}: {shown} is not {setting.allowed}{hint}")
 
 
 def unknown(given: Given, known: Iterable[str]) -> InvalidSetting:
@@ -24,9 +22,7 @@ def unknown(given: Given, known: Iterable[str]) -> InvalidSetting:
     name, where = given.name, f" in {given.origin}"
     if given.origin.kind != "file":
         name, where = given.origin.place, " in the environment" if given.origin.kind == "variable" else ""
-    hint = (
-        _kubernetes_hint(given) or did_you_mean(name, known) or "; `queue-server config show` lists them all"
-    )
+    hint = _kubernetes_hint(given) or did_you_mean(name, known) or "; `queue-server config show` lists them all"
     return InvalidSetting(f"unknown setting {name}{where}{hint}")
 
 

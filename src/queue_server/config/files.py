@@ -24,9 +24,7 @@ def search_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return (Path(), *user, SYSTEM_FOLDER)
 
 
-def read_file(
-    config: str | None, environ: Mapping[str, str], folders: Sequence[Path]
-) -> tuple[Path, str] | None:
+def read_file(config: str | None, environ: Mapping[str, str], folders: Sequence[Path]) -> tuple[Path, str] | None:
     """The settings file and its text: the one that is named, else the first that is found, else none.
 
     One that is named and missing, and one that is there and can't be read, raise InvalidSetting.

@@ -147,9 +147,7 @@ def _argument_problems(text: str, path: str) -> Iterator[Problem]:
     if "\0" in text:
         yield Problem(path, "must not contain NUL characters: no program can receive them")
     if len(text) * 4 > ARGUMENT_LIMIT and len(text.encode()) > ARGUMENT_LIMIT:
-        yield Problem(
-            path, f"is longer than {ARGUMENT_LIMIT} bytes, which Linux can't pass on; send it in stdin"
-        )
+        yield Problem(path, f"is longer than {ARGUMENT_LIMIT} bytes, which Linux can't pass on; send it in stdin")
 
 
 def _expect_problems(expect: str | int, allowed: range, path: str) -> Iterator[Problem]:

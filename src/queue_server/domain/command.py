@@ -12,9 +12,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 Timeout = Annotated[
     float, Meta(gt=0, le=7 * 86_400, extra={"expected": "seconds, more than 0 and at most 604800 (7 days)"})
 ]
-Url = Annotated[
-    str, Meta(min_length=1, max_length=8192, extra={"expected": "a text of 1 to 8192 characters"})
-]
+Url = Annotated[str, Meta(min_length=1, max_length=8192, extra={"expected": "a text of 1 to 8192 characters"})]
 Program = Annotated[str, Meta(min_length=1, extra={"expected": "a text that is not empty"})]
 Arguments = Annotated[
     list[str], Meta(min_length=1, max_length=10_000, extra={"expected": "a list of 1 to 10000 texts"})

@@ -21,9 +21,7 @@ def expected_codes(expect: str | int, allowed: range) -> frozenset[int]:
             raise ValueError(f"must be codes and ranges such as {_example(allowed)}")
         first, last = int(match[1]), int(match[2] or match[1])
         if first not in allowed or last not in allowed or first > last:
-            raise ValueError(
-                f"must name codes from {allowed[0]} to {allowed[-1]}, such as {_example(allowed)}"
-            )
+            raise ValueError(f"must name codes from {allowed[0]} to {allowed[-1]}, such as {_example(allowed)}")
         codes.update(range(first, last + 1))
     return frozenset(codes)
 

@@ -28,9 +28,7 @@ Context = Annotated[
         extra={"expected": "a text of at most 255 characters without control characters"},
     ),
 ]
-Instant = Annotated[
-    str, Meta(max_length=64, extra={"expected": "an RFC 3339 time such as 2026-11-24T09:30:00Z"})
-]
+Instant = Annotated[str, Meta(max_length=64, extra={"expected": "an RFC 3339 time such as 2026-11-24T09:30:00Z"})]
 
 PRIORITY_MAX = 1000
 

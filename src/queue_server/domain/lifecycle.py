@@ -128,9 +128,7 @@ _RUNNING: Final[Mapping[OutcomeKind, Rule]] = {
     OutcomeKind.LEASE_EXPIRED: rescue,
     OutcomeKind.SNOOZED: snooze,
 }
-_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {
-    OutcomeKind.CANCELLED: cancel
-}
+_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {OutcomeKind.CANCELLED: cancel}
 _FINAL: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep)
 _RULES: Final[Mapping[State, Mapping[OutcomeKind, Rule]]] = {
     State.SCHEDULED: _WAITING,
@@ -146,9 +144,7 @@ TABLE: Final[Mapping[tuple[State, OutcomeKind], Rule]] = {
 }
 
 
-def _end(
-    job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0
-) -> Transition:
+def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0) -> Transition:
     return Transition(
         job_id=job.id,
         from_state=job.state,

@@ -5,7 +5,7 @@ Each place has its own encoding: percent-encoded in urls, shell-quoted in `cmd`,
 
 import shlex
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -86,17 +86,13 @@ def _replace(text: str, values: Values, encode: Callable[[str], str] = str) -> s
 
 
 def _deep(value: Any, values: Values) -> Any:
-    match value:
-        case str():
-            return _replace(value, values)
-        case dict():
-            items: dict[str, Any] = value
-            return {key: _deep(item, values) for key, item in items.items()}
-        case list():
-            members: list[Any] = value
-            return [_deep(item, values) for item in members]
-        case _:
-            return value
+    if isinstance(value, str):
+        return _replace(value, values)
+    if isinstance(value, dict):
+        return {key: _deep(item, values) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_deep(item, values) for item in cast("list[Any]", value)]
+    return value
 
 
 def _percent_encode(text: str) -> str:

@@ -7,6 +7,7 @@ can hold inside `json` is no mistake.
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -58,9 +59,7 @@ def read_request(body: bytes) -> JobRequest:
 
 def _all_problems(text: bytes) -> Iterator[Problem]:
     if not text.strip():
-        yield Problem(
-            "", 'the body is empty; send a JSON object such as {"command":{"type":"http","url":"…"}}'
-        )
+        yield Problem("", 'the body is empty; send a JSON object such as {"command":{"type":"http","url":"…"}}')
         return
     try:
         str(text, "utf-8")
@@ -129,7 +128,7 @@ def _command_problems(raw: Raw, path: str) -> Iterator[Problem]:
                 'must be "http" or "exec"' if "type" in members else "is required: http or exec",
             )
             return
-    yield from _struct_problems(raw, struct, path, lambda command: command_problems(command, path))
+    yield from _struct_problems(raw, struct, path, partial(command_problems, path=path))
 
 
 def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) -> Iterator[Problem]:
@@ -150,12 +149,8 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
             wrong += [Problem(where, "is required")] if field.required else []
         elif field.type == TEXTS and _is_object(members[field.name]):
             texts = _decode_object(members[field.name])
-            wrong += [
-                p for name, text in texts.items() for p in _value_problems(text, str, _join(where, name))
-            ]
-            sound[field.name] = {
-                name: text for name, text in texts.items() if not [*_value_problems(text, str, "")]
-            }
+            wrong += [p for name, text in texts.items() for p in _value_problems(text, str, _join(where, name))]
+            sound[field.name] = {name: text for name, text in texts.items() if not [*_value_problems(text, str, "")]}
         elif bad := [*_value_problems(members[field.name], field.type, where)]:
             wrong += bad
         else:
@@ -172,9 +167,7 @@ def _unknown_members(members: dict[str, Raw], struct: type[Any], path: str) -> I
     known = struct.__struct_fields__
     for name in members:
         if name not in known:
-            yield Problem(
-                f"{path}/{escape_pointer(name)}", f"is not a known member; known are {', '.join(known)}"
-            )
+            yield Problem(f"{path}/{escape_pointer(name)}", f"is not a known member; known are {', '.join(known)}")
 
 
 def _value_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
@@ -197,9 +190,7 @@ def _message(error: msgspec.ValidationError, type_: Any) -> str:
         return f"must be {expected}"
     text = str(error).partition(" - at ")[0]
     if match := re.fullmatch(r"Expected `([^`]+)`, got `(\w+)`", text):
-        wanted = [
-            _WORDS.get(word.strip(), word.strip()) for word in match[1].split("|") if word.strip() != "null"
-        ]
+        wanted = [_WORDS.get(word.strip(), word.strip()) for word in match[1].split("|") if word.strip() != "null"]
         return f"must be {' or '.join(wanted)}, not {_WORDS.get(match[2], match[2])}"
     if match := re.fullmatch(r"Invalid enum value (.+)", text):
         return f"{match[1]} is not one of the allowed values: {', '.join(map(str, _choices(type_)))}"
@@ -217,6 +208,4 @@ def _expected(type_: Any) -> str | None:
 
 def _choices(type_: Any) -> Iterator[Any]:
     for part in getattr(type_, "__args__", ()):
-        yield from (
-            _choices(part) if getattr(part, "__args__", None) else ((part,) if part is not type(None) else ())
-        )
+        yield from (_choices(part) if getattr(part, "__args__", None) else ((part,) if part is not type(None) else ()))

@@ -41,7 +41,7 @@ class Demand:
         self._next_due = None
 
     def answered(self, claimed: Claimed) -> None:
-        """What the claim found. Only a claim that found nothing says that nothing is there: it may take fewer than it could."""
+        """What the claim found. It may have taken fewer than it could: only none says that nothing is there."""
         if claimed.jobs:
             self._may_have_work = True
         if claimed.next_due is not None:

@@ -41,6 +41,7 @@ class Dispatcher:
         self,
         store: Store,
         node_id: int,
+        *,
         slots: SlotPool,
         clock: Clock,
         start: Callable[[Job], None],
@@ -135,9 +136,7 @@ class Dispatcher:
         """Write decisions without a claim after a turn failed: for as long as it takes, and around a bad one."""
         pause = FIRST_PAUSE_S
         while isinstance(error, StoreUnavailable):
-            self._log.warning(
-                "the store can't be written, trying again", ends_of_jobs=len(decisions), error=str(error)
-            )
+            self._log.warning("the store can't be written, trying again", ends_of_jobs=len(decisions), error=str(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
             try:

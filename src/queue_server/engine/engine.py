@@ -37,6 +37,7 @@ class Engine:
     def __init__(
         self,
         store: Store,
+        *,
         executors: Mapping[type, Executor],
         clock: Clock,
         chance: Callable[[], float],
@@ -90,7 +91,13 @@ class Engine:
 
     def _dispatcher(self, node: Node) -> Dispatcher:
         return Dispatcher(
-            self._store, node.id, self._slots, self._clock, self._runner.start, self._ended, self._log
+            self._store,
+            node.id,
+            slots=self._slots,
+            clock=self._clock,
+            start=self._runner.start,
+            ended=self._ended,
+            log=self._log,
         )
 
     async def _serve(self, dispatcher: Dispatcher) -> None:
@@ -128,6 +135,4 @@ class Engine:
         if applied:
             self._job_log.ended(job, change)
         else:
-            self._log.warning(
-                "result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq
-            )
+            self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)

@@ -20,9 +20,7 @@ LOST = Outcome(OutcomeKind.LEASE_EXPIRED, error="its node died while it ran")
 class Rescuer:
     """Finds lost jobs and has `decide` say what becomes of them."""
 
-    def __init__(
-        self, store: Store, clock: Clock, rescued: Callable[[Job, Transition], None], log: Log
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, rescued: Callable[[Job, Transition], None], log: Log) -> None:
         self._store = store
         self._clock = clock
         self._rescued = rescued

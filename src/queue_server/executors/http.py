@@ -1,7 +1,7 @@
 """Runs http commands with pyreqwest.
 
-Redirects are not followed, answers are not decompressed (a small gzip can hold gigabytes), proxies of the environment are
-ignored. Connections are kept and used again, per client.
+Redirects are not followed, answers are not decompressed (a small gzip can hold gigabytes), proxies of the
+environment are ignored. Connections are kept and used again, per client.
 """
 
 from collections import OrderedDict
@@ -68,7 +68,7 @@ class HttpExecutor:
         request = request_of(command, job)
         exchange = _Exchange(self._output_limit)
         try:
-            await exchange.run(self._client(timeout), request, timeout)
+            await exchange.run(self._client(timeout), request, _seconds(timeout))
         except (PyreqwestError, ValueError) as error:
             outcome = outcome_of_error(error, request.url, timeout=timeout, received=exchange.received)
             return exchange.with_output(outcome)
@@ -90,9 +90,7 @@ class HttpExecutor:
         if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             retry_after = parse_retry_after(exchange.header("retry-after"), self._now())
         error = _status_message(status, exchange.header("location"))
-        return Outcome(
-            OutcomeKind.FAILED, status, error=error, retry_after=retry_after, output=exchange.output()
-        )
+        return Outcome(OutcomeKind.FAILED, status, error=error, retry_after=retry_after, output=exchange.output())
 
     def _client(self, timeout: float) -> Client:
         if timeout > self._connect_timeout:
@@ -137,12 +135,12 @@ class _Exchange:
             return None
         return self._buffer.size if self._buffer else len(self._text)
 
-    async def run(self, client: Client, request: Request, timeout: float) -> None:
+    async def run(self, client: Client, request: Request, time_limit: timedelta) -> None:
         """Send the request and read the response to its end."""
         builder = client.request(request.method, request.url).headers(request.headers)
         if request.body is not None:
             builder = builder.body_bytes(request.body)
-        async with builder.timeout(_seconds(timeout)).build_streamed() as response:
+        async with builder.timeout(time_limit).build_streamed() as response:
             self._response, self.status = response, response.status
             read_chunk = response.body_reader.read_chunk
             while (chunk := await read_chunk()) is not None:

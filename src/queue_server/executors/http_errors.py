@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from pyreqwest.exceptions import ConnectError, PyreqwestError, ReadTimeoutError, RequestTimeoutError
+from pyreqwest.exceptions import (
+    ConnectError,
+    DetailedPyreqwestError,
+    PyreqwestError,
+    ReadTimeoutError,
+    RequestTimeoutError,
+)
 
 from queue_server.domain.outcome import Outcome, OutcomeKind
 
@@ -21,9 +27,7 @@ def outcome_of_error(error: Exception, url: str, *, timeout: float, received: in
     return Outcome(OutcomeKind.FAILED, error=_failure_message(error, causes, place, received))
 
 
-def _timeout_message(
-    error: Exception, causes: Sequence[str], place: str, timeout: float, received: int | None
-) -> str:
+def _timeout_message(error: Exception, causes: Sequence[str], place: str, timeout: float, received: int | None) -> str:
     if _CONNECT in causes:
         return f"timed out while connecting to {place}"
     if received is not None or isinstance(error, ReadTimeoutError):
@@ -53,10 +57,10 @@ def _connect_message(causes: Sequence[str], place: str, last: str) -> str:
 
 
 def _causes(error: Exception) -> list[str]:
-    details = getattr(error, "details", None) or {}
-    return [
-        cause["message"] for cause in details.get("causes") or () if not cause["message"].startswith(_TOP)
-    ]
+    if not isinstance(error, DetailedPyreqwestError):
+        return []
+    messages = [cause["message"] for cause in error.details["causes"] or ()]
+    return [message for message in messages if not message.startswith(_TOP)]
 
 
 def _host(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus
 
 import msgspec
@@ -41,7 +41,7 @@ def request_of(command: HttpCommand, job: Job) -> Request:
 
 
 def own_headers(job: Job) -> Headers:
-    """The headers that tell the target which job, attempt and claim this is, and a callback's, what became of the job."""
+    """The headers that tell the target which job, attempt and claim this is; a callback's, what became of the job."""
     report = job.plan.report
     headers = [
         ("X-Queue-Job-Id", str(job.id if report is None else report.job_id)),
@@ -56,7 +56,7 @@ def own_headers(job: Job) -> Headers:
 
 
 def _with_given(own: Headers, given: Mapping[str, str]) -> Headers:
-    """The job's headers beside ours. Idempotency-Key and Content-Type are the job's if it names them, X-Queue-* stay ours."""
+    """The job's headers beside ours. It may name its own Idempotency-Key and Content-Type; X-Queue-* stay ours."""
     names = {name.lower() for name in given}
     kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in names]
     fixed = {name.lower() for name, _ in kept}
@@ -82,19 +82,18 @@ def with_query(url: str, query: str) -> str:
 
 def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in params.items():
-        match value:
-            case None:
-                continue
-            case bool():
-                yield name, "1" if value else "0"
-            case dict():
-                nested: dict[str, Any] = value
-                yield from _flat({f"{name}[{key}]": item for key, item in nested.items()})
-            case list():
-                members: list[Any] = value
-                yield from _flat({f"{name}[{index}]": item for index, item in enumerate(members)})
-            case _:
-                yield name, str(value)
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            yield name, "1" if value else "0"
+        elif isinstance(value, dict):
+            nested = cast("dict[str, Any]", value)
+            yield from _flat({f"{name}[{key}]": item for key, item in nested.items()})
+        elif isinstance(value, list):
+            members = cast("list[Any]", value)
+            yield from _flat({f"{name}[{index}]": item for index, item in enumerate(members)})
+        else:
+            yield name, str(value)
 
 
 def _body(command: HttpCommand, method: str, report: Report | None) -> tuple[str, bytes | None]:

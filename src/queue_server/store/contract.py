@@ -124,7 +124,8 @@ class Store(Protocol):
         """Apply transitions, then claim jobs, in one transaction.
 
         A transition applies only while its job is in `from_state` with the same claim_seq; else it is stale and
-        nothing of it is written, neither its attempt nor its callbacks. Two transitions of one claim: the first applies.
+        nothing of it is written, neither its attempt nor its callbacks. Of two transitions of one claim the first
+        applies.
 
         The claim first makes due jobs available, then takes up to `claim.slots` of them to run on its node, in the
         order priority descending, run_at, id. Each taken job is running, with attempt and claim_seq one higher. No
@@ -169,7 +170,7 @@ class Store(Protocol):
         ...
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` once, with one sentence, when the store can't be trusted any more and the server must stop."""
+        """Call `listener` once, with one sentence, when the store can't be trusted any more: the server must stop."""
         ...
 
     async def close(self) -> None:

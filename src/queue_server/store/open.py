@@ -12,7 +12,7 @@ SQLITE = "sqlite:///"
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:
-    """The store that `settings.db` names, migrated and ready. To be called in the event loop; StoreRefused if it can't."""
+    """The store that `settings.db` names, migrated and ready, or StoreRefused. Call it in the event loop."""
     from queue_server.store.sqlite.store import SqliteStore  # noqa: PLC0415 (a driver is loaded only when it is used)
 
     return SqliteStore(sqlite_path(settings.db), clock, asyncio.get_running_loop())

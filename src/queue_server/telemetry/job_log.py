@@ -83,8 +83,4 @@ def _code(exit_code: int | None) -> str:
 
 
 def _seconds(change: Transition) -> float:
-    return (
-        0.0
-        if change.attempt is None
-        else max(0, change.attempt.ended_at - change.attempt.started_at) / 1_000_000
-    )
+    return 0.0 if change.attempt is None else max(0, change.attempt.ended_at - change.attempt.started_at) / 1_000_000

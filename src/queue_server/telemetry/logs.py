@@ -24,9 +24,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 class LogOutput:
     """Where log lines go and what they look like. `colour` is only true on a terminal."""
 
-    def __init__(
-        self, sink: LineSink, style: Literal["console", "json"], clock: Clock, *, colour: bool
-    ) -> None:
+    def __init__(self, sink: LineSink, style: Literal["console", "json"], clock: Clock, *, colour: bool) -> None:
         self.sink = sink
         self.style = style
         self.colour = colour
@@ -48,21 +46,15 @@ class LogOutput:
 
     def write_json(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """One JSON line."""
-        self.sink.write(
-            _encode({"time": self.timestamp(), "level": level, "event": event, **fields}).decode()
-        )
+        self.sink.write(_encode({"time": self.timestamp(), "level": level, "event": event, **fields}).decode())
 
     def write_console(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """One line for people: time, what, then name=value; a traceback follows on its own lines."""
         trace = fields.get("exception")
-        pairs = "  ".join(
-            f"{name}={printable(str(value))}" for name, value in fields.items() if name != "exception"
-        )
+        pairs = "  ".join(f"{name}={printable(str(value))}" for name, value in fields.items() if name != "exception")
         shown = level.upper() + " " if level in ("warning", "error") else ""
         line = f"{self.paint(self.time_of_day(), DIM)}  {self.paint(shown + printable(event), COLOURS.get(level, ''))}"
-        self.sink.write(
-            line + (f"  {self.paint(pairs, DIM)}" if pairs else "") + (f"\n{trace}" if trace else "")
-        )
+        self.sink.write(line + (f"  {self.paint(pairs, DIM)}" if pairs else "") + (f"\n{trace}" if trace else ""))
 
     def paint(self, text: str, colour: str) -> str:
         """The text in a colour, where there are colours."""

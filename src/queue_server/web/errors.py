@@ -53,9 +53,7 @@ def classic_answer(failure: Failure) -> JsonResponse:
     """The first API's style."""
     content: dict[str, object] = {"status": failure.status, "data": failure.sentence}
     if failure.problems:
-        content["errors"] = [
-            {"path": problem.path, "message": problem.message} for problem in failure.problems
-        ]
+        content["errors"] = [{"path": problem.path, "message": problem.message} for problem in failure.problems]
     return JsonResponse(content, failure.status, failure.headers, JSON)
 
 
@@ -68,9 +66,7 @@ def problem_answer(failure: Failure) -> JsonResponse:
         "detail": failure.sentence,
     }
     if failure.problems:
-        content["errors"] = [
-            {"pointer": problem.path, "detail": problem.message} for problem in failure.problems
-        ]
+        content["errors"] = [{"pointer": problem.path, "detail": problem.message} for problem in failure.problems]
     return JsonResponse(content, failure.status, failure.headers, PROBLEM)
 
 

@@ -70,9 +70,7 @@ def both(stage: Stage) -> Both:
 
 def limit(bench: Bench, port: int, pid: int) -> Both:
     seconds, url = bench.scale.both_s / 2, bench.target.url(LANE)
-    command = children.program(
-        "requests", "--url", url, "--concurrency", bench.options.slots, "--seconds", seconds
-    )
+    command = children.program("requests", "--url", url, "--concurrency", bench.options.slots, "--seconds", seconds)
     cpu_s = procfs.cpu_s(pid)
     with ThreadPoolExecutor(1) as threads:
         requests = threads.submit(children.work_of, command, timeout_s=seconds + 30)

@@ -55,7 +55,5 @@ def draining(stage: Stage) -> Work:
 
 def requesting(bench: Bench) -> Work:
     url, count = bench.target.url(LANE), bench.scale.drain_jobs
-    command = children.program(
-        "requests", "--url", url, "--concurrency", bench.options.slots, "--requests", count
-    )
+    command = children.program("requests", "--url", url, "--concurrency", bench.options.slots, "--requests", count)
     return children.work_of(command, timeout_s=60 + count / SLOWEST_PER_S)

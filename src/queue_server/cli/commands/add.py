@@ -45,9 +45,7 @@ class AddCommand(click.Command):
     type=click.Choice(METHODS, case_sensitive=False),
     help="Method of the request.",
 )
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the request; repeatable."
-)
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the request; repeatable.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header; repeatable.")
 @click.option("--json", metavar="JSON", help="JSON body of the request.")
 @click.option("--body", metavar="TEXT", help="Body of the request.")
@@ -56,9 +54,7 @@ class AddCommand(click.Command):
 @click.option("--context", metavar="TEXT", help="Your label for such jobs, such as the app's name.")
 @click.option("--delay", type=DURATION, help="Run it after this time, such as 90 or 12h.")
 @click.option("--run-at", metavar="TIME", help="Run it at this time, such as 2026-11-24T09:30:00Z.")
-@click.option(
-    "--max-attempts", type=click.IntRange(1, 1000), metavar="NUMBER", help="Try so often until it succeeds."
-)
+@click.option("--max-attempts", type=click.IntRange(1, 1000), metavar="NUMBER", help="Try so often until it succeeds.")
 @click.option("--callback-done", metavar="URL", help="Request this when the job has ended.")
 @click.option("--callback-failed", metavar="URL", help="Request this instead when the job has failed.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended; exit 10 if it failed.")

@@ -16,9 +16,7 @@ from queue_server.clock import SystemClock
 @click.option("-f", "--follow", is_flag=True, help="Wait until the job has ended.")
 @click.option("--stderr", "stream", flag_value="stderr", help="What a command wrote to its stderr.")
 @click.option("--head", "stream", flag_value="head", help="The status and headers of an HTTP answer.")
-@click.option(
-    "--attempt", type=click.IntRange(min=1), metavar="N", help="Of this attempt; the last by default."
-)
+@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Of this attempt; the last by default.")
 @server_option
 def command(*, job_id: int, follow: bool, stream: str | None, attempt: int | None, server: Server) -> None:
     """Print the output of a job: the body of the HTTP answer, or what the command wrote to stdout."""

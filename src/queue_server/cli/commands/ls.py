@@ -18,15 +18,11 @@ DEFAULT_LIMIT = 50
 @click.command("ls")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only jobs in this state.")
 @click.option("--context", metavar="TEXT", help="Only jobs with this context.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="How many."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="How many.")
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @output_option("table", "json", "ndjson", "id")
 @server_option
-def command(
-    *, state: str | None, context: str | None, limit: int, every: bool, output: Format, server: Server
-) -> None:
+def command(*, state: str | None, context: str | None, limit: int, every: bool, output: Format, server: Server) -> None:
     """List jobs, the newest first."""
     count = 0
     with Api(server) as api:

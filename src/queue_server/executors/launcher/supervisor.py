@@ -123,9 +123,7 @@ class Supervisor:
             self._channel.send(Ended(run, status))
 
     def _wait_for_work(self) -> None:
-        self._poll.register(
-            self._channel, select.POLLIN | (select.POLLOUT if self._channel.has_waiting else 0)
-        )
+        self._poll.register(self._channel, select.POLLIN | (select.POLLOUT if self._channel.has_waiting else 0))
         self._wait(self._orphans.due_at)
         self._channel.flush()
 

@@ -1,5 +1,8 @@
 """Opening connections, and turning the driver's errors into ours."""
 
+# pyright: reportUnknownMemberType=false
+# (the driver's stubs name a type that only Python 3.12 has)
+
 from pathlib import Path
 
 import apsw
@@ -29,9 +32,7 @@ def open_writer(path: Path) -> apsw.Connection:
     try:
         database = _connect(path)
         migrate(database, path)
-        database.execute(
-            "begin immediate; update sequence set next = next; commit"
-        )  # fails here if it can't write
+        database.execute("begin immediate; update sequence set next = next; commit")  # fails here if it can't write
     except apsw.Error as error:
         raise StoreRefused(explain(error, path)) from None
     return database
@@ -102,28 +103,25 @@ def _check_owner(database: apsw.Connection, path: Path) -> None:
     version, owner = int(database.pragma("user_version")), int(database.pragma("application_id"))
     is_empty = not list(database.execute("select 1 from sqlite_schema limit 1"))
     if not is_empty and owner != APPLICATION_ID:
-        raise StoreRefused(
-            f"{path} is a database of another program; give Queue Server its own file with --db"
-        )
+        raise StoreRefused(f"{path} is a database of another program; give Queue Server its own file with --db")
     pending(load_migrations(MIGRATIONS), version, str(path))
+
+
+_EXPLANATIONS: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.ReadOnlyError, "{path} is read-only; the server needs to write to the file and its folder"),
+    (apsw.CantOpenError, "can't open {path}: does its folder exist, and may the server write there?"),
+    (apsw.FullError, "the disk that holds {path} is full"),
+    (apsw.NotADBError, "{path} is not an SQLite database; give Queue Server its own file with --db"),
+    (apsw.CorruptError, "{path} is damaged ({error}); restore a backup, or see sqlite.org/recovery.html"),
+    (apsw.BusyError, "{path} is locked by another program"),
+    (apsw.LockedError, "{path} is locked by another program"),
+    (apsw.IOError, "the disk that holds {path} failed ({error}); nothing more is accepted"),
+)
 
 
 def explain(error: apsw.Error, path: Path) -> str:
     """One line for a person: what is wrong with the file and what to do."""
-    match error:
-        case apsw.ReadOnlyError():
-            return f"{path} is read-only; the server needs to write to the file and its folder"
-        case apsw.CantOpenError():
-            return f"can't open {path}: does its folder exist, and may the server write there?"
-        case apsw.FullError():
-            return f"the disk that holds {path} is full"
-        case apsw.NotADBError():
-            return f"{path} is not an SQLite database; give Queue Server its own file with --db"
-        case apsw.CorruptError():
-            return f"{path} is damaged ({error}); restore a backup, or see sqlite.org/recovery.html"
-        case apsw.BusyError() | apsw.LockedError():
-            return f"{path} is locked by another program"
-        case apsw.IOError():
-            return f"the disk that holds {path} failed ({error}); nothing more is accepted"
-        case _:
-            return f"SQLite can't use {path}: {error}"
+    for kind, text in _EXPLANATIONS:
+        if isinstance(error, kind):
+            return text.format(path=path, error=error)
+    return f"SQLite can't use {path}: {error}"

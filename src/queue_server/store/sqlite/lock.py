@@ -48,7 +48,7 @@ class FileLock:
 
 
 def refuse_network_file_system(database: Path) -> None:
-    """StoreRefused on a network file system: SQLite's locks and shared memory do not work there (sqlite.org/wal.html)."""
+    """StoreRefused on a network file system, where SQLite's shared memory does not work (sqlite.org/wal.html)."""
     kind = file_system_of(database.parent, Path("/proc/self/mounts"))
     if kind in _NETWORK_FILE_SYSTEMS:
         raise StoreRefused(
@@ -62,9 +62,7 @@ def file_system_of(folder: Path, mounts: Path) -> str:
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    points = [
-        (fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2
-    ]
+    points = [(fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2]
     parents = {str(path) for path in (folder.absolute(), *folder.absolute().parents)}
     holding = [(len(point), kind) for point, kind in points if point in parents]
     return max(holding, default=(0, ""))[1]

@@ -1,5 +1,8 @@
 """Reading connections, each in a thread of its own, so that no reader waits for the writer or the event loop for it."""
 
+# pyright: reportUnknownMemberType=false
+# (the driver's stubs name a type that only Python 3.12 has)
+
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
@@ -82,9 +85,7 @@ class Readers:
             connection.set_progress_handler(lambda: self._monotonic() > deadline, STEPS_PER_CHECK)
             return list(connection.execute(QUERIES[name], values))
         except apsw.InterruptError:
-            raise StoreUnavailable(
-                f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down"
-            ) from None
+            raise StoreUnavailable(f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down") from None
         except apsw.Error as error:
             raise StoreUnavailable(explain(error, self._path)) from None
 
@@ -99,9 +100,11 @@ class Readers:
 def _record(row: Any) -> JobRecord:
     id_, state, *middle, plan, outcome, exit_code, error = row
     kind = None if outcome is None else OutcomeKind(outcome)
-    return JobRecord(id_, State(state), *middle, decode_plan(plan), kind, exit_code, error)
+    values: Any = (id_, State(state), *middle, decode_plan(plan), kind, exit_code, error)
+    return JobRecord(*values)
 
 
 def _attempt(row: Any) -> Attempt:
     *facts, outcome, exit_code, signal, error = row
-    return Attempt(*facts, OutcomeKind(outcome), exit_code, signal, error)
+    values: Any = (*facts, OutcomeKind(outcome), exit_code, signal, error)
+    return Attempt(*values)

@@ -5,6 +5,9 @@ in each state, and when the next scheduled job becomes due. They follow the tran
 real, `rollback` forgets them.
 """
 
+# pyright: reportUnknownMemberType=false
+# (the driver's stubs name a type that only Python 3.12 has)
+
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -73,7 +73,7 @@ class SqliteStore:
         self._writer.submit(Exchange(future, transitions, claim))
         return await future
 
-    async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:
+    async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:  # noqa: ARG002 (the lock is the lease)
         """See Store.expired. The lock is the lease: nodes of earlier runs are gone, this one is alive."""
         return await self._readers.expired(limit)
 
@@ -85,7 +85,7 @@ class SqliteStore:
         """See Store.counts: the writer keeps them."""
         return self._writer.session.counts
 
-    async def total_slots(self, now: int, lease: int) -> int:
+    async def total_slots(self, now: int, lease: int) -> int:  # noqa: ARG002 (the lock is the lease)
         """See Store.total_slots."""
         return await self._readers.total_slots()
 

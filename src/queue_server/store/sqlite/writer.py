@@ -5,8 +5,9 @@ group is one piece of work and waits for nothing.
 
 When a group fails, what follows depends on why:
 
-    the disk failed, the file is damaged   everybody gets StoreUnavailable, the server is told to stop, nothing is tried again
-    the disk is full, the file is locked   everybody in the group gets StoreUnavailable; the next group is tried afresh
+    the disk failed, the file is damaged   everybody gets StoreUnavailable, the server is told to stop, nothing is
+                                           tried again
+    the disk is full, the file is locked   everybody in the group gets StoreUnavailable, the next group is tried afresh
     one piece of work is impossible        the pieces are tried one by one, so that only this one fails
 """
 

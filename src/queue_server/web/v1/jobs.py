@@ -59,9 +59,7 @@ class Jobs:
         jobs = await self._look.jobs(wanted)
         cursor = str(jobs[-1].id) if len(jobs) == wanted.limit else None
         headers = {"Link": f'<{_next_url(request, cursor)}>; rel="next"'} if cursor else None
-        return JsonResponse(
-            {"items": [job_view(job) for job in jobs], "next_cursor": cursor}, headers=headers
-        )
+        return JsonResponse({"items": [job_view(job) for job in jobs], "next_cursor": cursor}, headers=headers)
 
     async def get(self, request: Request) -> Response:
         """One job."""
@@ -86,9 +84,7 @@ class Jobs:
         if output is None and await self._look.job(job_id) is None:
             return _not_found(request)
         body: bytes = b"" if output is None else getattr(output, STREAMS[stream])
-        return Response(
-            body, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"}
-        )
+        return Response(body, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
 
     async def stats(self, _request: Request) -> Response:
         """Counts and slots."""
@@ -117,9 +113,7 @@ def filter_of(parameters: Mapping[str, str]) -> JobFilter:
     return JobFilter(State(state) if state else None, context, cursor, limit or PAGE_DEFAULT)
 
 
-def _whole_number(
-    parameters: Mapping[str, str], name: str, default: int | None, least: int, most: int
-) -> int | None:
+def _whole_number(parameters: Mapping[str, str], name: str, default: int | None, least: int, most: int) -> int | None:
     text = parameters.get(name)
     if text is None:
         return default

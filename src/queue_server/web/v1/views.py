@@ -21,13 +21,8 @@ def job_view(job: JobRecord) -> dict[str, object]:
         "context": job.context,
         "command": plan.command,
     }
-    for name, value in (
-        ("callback_done", plan.callback_done),
-        ("callback_failed", plan.callback_failed),
-        ("retry", plan.retry),
-    ):
-        if value is not None:
-            view[name] = value
+    options = {"callback_done": plan.callback_done, "callback_failed": plan.callback_failed, "retry": plan.retry}
+    view |= {name: value for name, value in options.items() if value is not None}
     return view | {
         "attempt": job.attempt,
         "max_attempts": (plan.retry or ONCE).max_attempts,

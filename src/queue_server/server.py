@@ -27,7 +27,7 @@ from queue_server.operations.look import Look
 from queue_server.store.contract import Store
 from queue_server.store.open import open_store
 from queue_server.telemetry.job_log import JobLog
-from queue_server.telemetry.logs import LogOutput, make_log, open_output
+from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
 from queue_server.web.app import App
 from queue_server.web.listener import address_of, bind, is_loopback, web_server
@@ -70,6 +70,7 @@ class Server:
         self._output = output
         self._clock = SystemClock()
         self._log = make_log(output, settings.log_level)
+        forward_library_logs(self._log)
         self._systemd = Systemd(os.environ)
         self._executors = _executors(settings, self._clock)
         self._add = AddJob(store, settings, self._clock)

@@ -43,7 +43,7 @@ def test_output_value_can_be_taken_while_more_comes() -> None:
 
 
 def test_output_memory_is_bounded_when_single_bytes_come() -> None:
-    limit = 64 * 1024
+    limit = 16 * 1024
     buffer = OutputBuffer(limit)
     tracemalloc.start()
     try:

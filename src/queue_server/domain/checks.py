@@ -21,7 +21,7 @@ from queue_server.domain.retry import Retry
 ARGUMENT_LIMIT = 131_071
 """Bytes in one argument of a program: Linux refuses more (MAX_ARG_STRLEN, 32 pages less the closing NUL)."""
 
-_PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::\d{1,4})?(?:[/?#][\x21-\x7e]*)?\Z")
+_PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::(?:[1-9]\d{0,3}|[1-5]\d{4}))?(?:[/?#][\x21-\x7e]*)?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _HEADER_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -15,6 +15,7 @@ from queue_server.domain.placeholders import fill_exec, values_for
 from queue_server.executors.launcher.client import End, Launcher, Lost, Program, Run
 from queue_server.executors.launcher.messages import Ended, Refused
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
+from queue_server.executors.launcher.processes import signal_name
 
 CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
@@ -154,7 +155,7 @@ def _outcome(command: ExecCommand, end: End | None, output: Output, overtime: st
 
 def _outcome_of_ended(command: ExecCommand, status: int, output: Output, overtime: str | None) -> Outcome:
     """Killed by signal N counts as ended with exit code 128 + N, also for `expect`, as it does in a shell."""
-    name = _signal_name(-status) if status < 0 else None
+    name = signal_name(-status) if status < 0 else None
     code = 128 - status if status < 0 else status
     if overtime:
         return Outcome(TIMED_OUT, exit_code=code, signal=name, error=overtime, output=output)
@@ -175,13 +176,6 @@ def _last_line(text: bytes) -> str:
         if words := "".join(sign if sign.isprintable() else " " for sign in line).strip():
             return words if len(words) <= ERROR_LIMIT else words[: ERROR_LIMIT - 1] + "…"
     return ""
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most real-time signals have no name
-        return f"signal {number}"
 
 
 def _about(job: Job) -> dict[bytes, bytes]:

@@ -123,9 +123,10 @@ class _Exchange:
 
     def __init__(self, output_limit: int) -> None:
         self._limit = output_limit
-        self._response: Response | None = None
-        self._buffer: OutputBuffer | None = None
+        self._head = b""
         self._text = b""
+        self._buffer: OutputBuffer | None = None
+        self._response: Response | None = None
         self.status = 0
 
     @property
@@ -142,6 +143,7 @@ class _Exchange:
             builder = builder.body_bytes(request.body)
         async with builder.timeout(time_limit).build_streamed() as response:
             self._response, self.status = response, response.status
+            self._head = _head(response)
             read_chunk = response.body_reader.read_chunk
             while (chunk := await read_chunk()) is not None:
                 self._take(bytes(chunk))
@@ -163,10 +165,9 @@ class _Exchange:
 
     def output(self) -> Output:
         """What came back."""
-        if self._response is None:
-            return Output()
-        text = self._buffer.value() if self._buffer else self._text
-        return Output(text=text, head=_head(self._response), size=self.received or 0)
+        if self._buffer is None:
+            return Output(self._text, b"", self._head, len(self._text))
+        return Output(self._buffer.value(), b"", self._head, self._buffer.size)
 
     def with_output(self, outcome: Outcome) -> Outcome:
         """The outcome of a failed exchange, with what came before it failed."""

@@ -1,5 +1,6 @@
 """The server's log: structlog events, rendered as lines for people or as JSON."""
 
+import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime
@@ -31,6 +32,8 @@ class LogOutput:
         self._clock = clock
         self._second = -1
         self._text = ""
+        self._utc_second = -1
+        self._utc_text = ""
 
     def time_of_day(self) -> str:
         """The local time, for people."""
@@ -42,7 +45,11 @@ class LogOutput:
 
     def timestamp(self) -> str:
         """The time in UTC, for programs."""
-        return rfc3339(self._clock.now()) or ""
+        second, micro = divmod(self._clock.now(), 1_000_000)
+        if second != self._utc_second:
+            self._utc_second = second
+            self._utc_text = (rfc3339(second * 1_000_000) or "")[:-8]
+        return f"{self._utc_text}.{micro:06}Z"
 
     def write_json(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """One JSON line."""
@@ -76,6 +83,24 @@ def make_log(output: LogOutput, level: str) -> Log:
         processors=[structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )
+
+
+class _Forwarding(logging.Handler):
+    """Hands the records of the standard library's logging on to a log of ours."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one record."""
+        tell = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        tell(record.getMessage().strip(), logger=record.name, exc_info=record.exc_info)
+
+
+def forward_library_logs(log: Log) -> None:
+    """Let the warnings and errors of libraries (uvicorn, asyncio) be lines of our log, not text of their own."""
+    logging.basicConfig(handlers=[_Forwarding(log)], level=logging.WARNING, force=True)
 
 
 def open_output(

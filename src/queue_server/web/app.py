@@ -18,6 +18,9 @@ from queue_server.web.errors import answer, failure_of
 from queue_server.web.service import Service
 from queue_server.web.v1.jobs import CreateEndpoint, Jobs
 
+ALLOWED = {"/jobs/add": ("POST",), "/v1/jobs": ("GET", "HEAD", "POST")}
+"""The methods of the paths that take jobs; the router knows those of the others."""
+
 
 class App:
     """The ASGI application. Every error becomes an answer; only one that nobody expected is a 500, and is logged."""
@@ -35,26 +38,19 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        started = False
-
-        async def sending(message: object) -> None:
-            nonlocal started
-            started = True
-            await send(message)  # pyright: ignore[reportArgumentType] (ASGI messages are plain dictionaries)
-
+        endpoint = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
         try:
-            endpoint = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
-            await (endpoint or self._other)(scope, receive, sending)
+            await (endpoint or self._other)(scope, receive, send)
         except Exception as error:  # noqa: BLE001 (the last resort: nothing may leave without an answer)
             failure = failure_of(error)
             if failure.status == 500:
                 self._log.exception("a request failed; this is a bug, please report it", path=scope["path"])
-            if not started:
-                await answer(failure, scope["path"])(scope, receive, send)
+            await answer(failure, scope["path"])(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in self._posts and scope["path"] != "/v1/jobs":
-            raise HTTPException(405, "Jobs are added with POST", {"Allow": "POST"})
+        allowed = ALLOWED.get(scope["path"])
+        if allowed and scope["method"] not in allowed:
+            raise HTTPException(405, f"{scope['path']} takes {', '.join(allowed)}", {"Allow": ", ".join(allowed)})
         scope["app"] = self
         await self._router(scope, receive, send)
 

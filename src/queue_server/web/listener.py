@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from queue_server.domain.errors import CannotStart
+from queue_server.web.protocol import Protocol
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -32,7 +33,7 @@ def web_server(app: ASGIApp) -> WebServer:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

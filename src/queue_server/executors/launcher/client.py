@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from queue_server.executors.launcher.messages import (
     Start,
     close_all,
 )
+from queue_server.executors.launcher.processes import signal_name
 
 READY_WITHIN_S = 30.0
 """How long a new launcher may take to answer, on the slowest machine."""
@@ -191,11 +191,12 @@ def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def _see_out(process: subprocess.Popen[bytes]) -> str:
-    """Wait for the process's end, or bring it about, and kill what it left; say how it ended."""
+    """Wait for the process's end, or bring it about; kill what it left, unless it left in good order; say how."""
     try:
         status = process.wait(LEAVE_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         status = process.wait()
-    kill_marked(process.pid)
-    return signal.Signals(-status).name if status < 0 else f"exit code {status}"
+    if status:
+        kill_marked(process.pid)
+    return signal_name(-status) if status < 0 else f"exit code {status}"

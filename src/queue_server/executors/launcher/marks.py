@@ -40,7 +40,7 @@ def kill_marked(launcher: int) -> None:
 
 def _kill_if_marked(pid: int, launcher: int) -> None:
     """Kill through a pidfd: the pid of a process that is not our child may come back as another."""
-    with suppress(ProcessLookupError, PermissionError):
+    with suppress(OSError):
         process = os.pidfd_open(pid)
         try:
             if marked_run(pid, launcher) is not None:

@@ -18,7 +18,7 @@ LOOK_EVERY_S = 0.1
 """To look for orphans is to read all of /proc, so it is done at most this often, …"""
 
 LOOK_SHARE = 20
-"""… and for at most one part in this many of the time, however many processes the machine has."""
+"""… and with at most one part in this many of a core, however many processes the machine has."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -36,6 +36,7 @@ class Orphans:
         self._not_before = 0.0
         self._launcher = os.getpid()
         self._suspects: dict[int, set[int]] = {}
+        self._killed: set[int] = set()
 
     def expect(self) -> None:
         """A process ended and there are others: some may be orphans now."""
@@ -45,6 +46,7 @@ class Orphans:
     def forget(self, pid: int) -> None:
         """The process was reaped: its pid may come back as another's."""
         self._suspects.pop(pid, None)
+        self._killed.discard(pid)
 
     def kill_if_due(self, runs: Mapping[int, int]) -> None:
         """Kill the orphans whose run has ended, if it is time to. `runs`: those under way, by leader."""
@@ -52,17 +54,20 @@ class Orphans:
         if self.due_at is None or now < self.due_at:
             return
         self.due_at = None
+        used = time.process_time()
         known = len(self._suspects)
         found = self._kill_abandoned(runs)
-        pause = 0.0 if found else max(LOOK_EVERY_S, LOOK_SHARE * (time.monotonic() - now))
+        pause = 0.0 if found else max(LOOK_EVERY_S, LOOK_SHARE * (time.process_time() - used))
         self._not_before = now + pause
         if len(self._suspects) > known:  # perhaps one without a mark was just starting a program: look again
             self.expect()
 
     def _kill_abandoned(self, runs: Mapping[int, int]) -> bool:
-        abandoned = [pid for pid in children_of(self._launcher) if self._is_abandoned(pid, runs)]
+        """Say whether there were any. One that can't be killed, as it is another user's, counts once."""
+        abandoned = {pid for pid in children_of(self._launcher) if self._is_abandoned(pid, runs)} - self._killed
         for pid in abandoned:
             kill(pid)
+        self._killed |= abandoned
         return bool(abandoned)
 
     def _is_abandoned(self, pid: int, runs: Mapping[int, int]) -> bool:

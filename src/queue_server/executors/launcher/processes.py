@@ -2,14 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 
 
-def process_ids() -> Iterator[int]:
+def process_ids() -> list[int]:
     """Every process that can be seen."""
-    names = os.listdir("/proc")  # noqa: PTH208 (thousands of names, and nothing but the names)
-    return (int(name) for name in names if name.isdigit())
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 (thousands of names, and nothing but the names)
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isdigit()]
 
 
 def children_of(parent: int) -> list[int]:
@@ -32,6 +34,14 @@ def signal_group(leader: int, number: int) -> None:
     """Signal the process group of a child. No other group gets its id before the child is reaped."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
+
+
+def signal_name(number: int) -> str:
+    """SIGTERM and the like; most real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _parent_of(pid: int) -> int | None:

@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -61,11 +61,11 @@ class Supervisor:
         self._unwatch_channel()
         for leader in self._runs:
             signal_group(leader, signal.SIGTERM)
-        self._reap_until(time.monotonic() + TERM_PATIENCE_S)
+        self._reap_while(lambda: self._runs, TERM_PATIENCE_S)
         deadline = time.monotonic() + KILL_PATIENCE_S
         while self._has_children and time.monotonic() < deadline:
             self._kill_all()
-            self._reap_until(time.monotonic() + KILL_EVERY_S)
+            self._reap_while(lambda: self._has_children, KILL_EVERY_S)
 
     def _take_requests(self) -> None:
         while (received := self._channel.receive()) is not None:
@@ -137,9 +137,10 @@ class Supervisor:
         with suppress(KeyError):
             self._poll.unregister(self._channel)
 
-    def _reap_until(self, deadline: float) -> None:
+    def _reap_while(self, is_needed: Callable[[], object], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         self._reap()
-        while self._has_children and time.monotonic() < deadline:
+        while is_needed() and time.monotonic() < deadline:
             self._wait(deadline)
             self._reap()
 

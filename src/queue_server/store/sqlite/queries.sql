@@ -1,7 +1,7 @@
 -- Every query of the SQLite store. Parameters are bound by position in the order of their numbers.
 --
--- The writer's queries take and return JSON lists, so that a batch is one step of one statement: between any two steps the
--- driver hands the interpreter's lock back and forth with a busy event loop (docs/decisions/0004).
+-- The writer's queries take many rows at once ({rows}, see bulk.py) and return one JSON list, so that a batch is few steps:
+-- between any two the driver hands the interpreter's lock back and forth with a busy event loop (docs/decisions/0004).
 
 -- Keep the next free job id; once per transaction that added jobs.
 -- name: save_next_id
@@ -10,15 +10,13 @@ update sequence set next = ?1 where name = 'job';
 -- name: load_next_id
 select max(next, (select coalesce(max(id), 0) + 1 from job)) from sequence where name = 'job';
 
--- Add jobs: a JSON list of rows.
+-- Add jobs.
 -- name: insert_jobs
-insert into job (id, state, type, rank, run_at, context, created_at, parent_id)
-select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-from json_each(?1);
+insert into job (id, state, type, rank, run_at, context, created_at, parent_id) values {rows};
 
--- Their plans: a JSON list of [id, plan as text].
+-- Add their plans.
 -- name: insert_payloads
-insert into payload (job_id, plan) select value ->> 0, cast(value ->> 1 as blob) from json_each(?1);
+insert into payload (job_id, plan) values {rows};
 
 -- Make due jobs available, a page at a time.
 -- name: promote
@@ -29,26 +27,16 @@ where id in (select id from job where state = 'scheduled' and run_at <= ?1 order
 -- name: next_due
 select min(run_at) from job where state = 'scheduled';
 
--- The first due jobs of both types within their limits (?1 http, ?2 exec, ?3 both together), in the claim's order, with
--- the size of their plans. Each inner select walks job_claim and stops at its limit, however many jobs wait.
+-- The first due jobs of a type in the claim's order, with the size of their plans. The inner select walks job_claim and
+-- stops at its limit, however many jobs wait.
 -- name: claimable
 select json_group_array(
     json_array(
-        id, claim_seq + 1, attempt + 1, refunded, losses, rank, context, created_at, ?4, ?5,
+        rank, run_at, id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?3, ?4,
         coalesce((select length(plan) from payload where job_id = first.id), 0)
     )
-    order by rank, run_at, id
 )
-from (
-    select * from (
-        select * from job where state = 'available' and type = 'http' order by rank, run_at, id limit ?1
-    )
-    union all
-    select * from (
-        select * from job where state = 'available' and type = 'exec' order by rank, run_at, id limit ?2
-    )
-    order by rank, run_at, id limit ?3
-) as first;
+from (select * from job where state = 'available' and type = ?1 order by rank, run_at, id limit ?2) as first;
 
 -- Take jobs by id: a JSON list. They are available: this is the transaction that has just read them.
 -- name: claim
@@ -61,43 +49,31 @@ where id in (select value from json_each(?1));
 select json_group_array(coalesce(cast((select plan from payload where job_id = value) as text), '') order by key)
 from json_each(?1);
 
--- Which transitions apply: a JSON list of [job, from_state, claim_seq, …] in, the list of their places out. This is the
--- fence: the job must be in the state and of the claim that the decision was made for.
--- name: applicable
-select json_group_array(key order by key)
-from json_each(?1)
-where exists (
-    select 1 from job where id = value ->> 0 and state = value ->> 1 and claim_seq = value ->> 2
-);
+-- Apply transitions, each only while the job is in the state and of the claim that the decision was made for: the fence.
+-- name: finish_all
+with change (id, from_state, claim_seq, state, run_at, ended_at, refunded, losses, reason) as (values {rows})
+update job
+set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
+    refunded = change.refunded, losses = change.losses, reason = change.reason, node_id = null
+from change
+where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq;
 
--- Apply transitions that `applicable` has let pass in this transaction.
+-- The same for one transition, where some of a batch did not apply and it must be known which.
 -- name: finish
 update job
-set state = change.value ->> 3, run_at = coalesce(change.value ->> 4, run_at), ended_at = change.value ->> 5,
-    refunded = change.value ->> 6, losses = change.value ->> 7, reason = change.value ->> 8, node_id = null
-from json_each(?1) as change
-where job.id = change.value ->> 0;
+set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9, node_id = null
+where id = ?1 and state = ?2 and claim_seq = ?3;
 
--- Record ended attempts: a JSON list of rows, their outputs in hexadecimal digits.
+-- Record ended attempts.
 -- name: insert_attempts
 insert into attempt (
     job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
     size, error_size, head, text, error_text
-)
-select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12), unhex(value ->> 13), unhex(value ->> 14)
-from json_each(?1);
-
--- Record one ended attempt whose output is large.
--- name: insert_attempt
-insert into attempt (
-    job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
-    size, error_size, head, text, error_text
-) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+) values {rows};
 
 -- Running jobs whose node is gone. The lock on the file is the lease: a node that is still listed is this process.
 -- name: expired
-select id, claim_seq, attempt, refunded, losses, rank, context, created_at, claimed_at, node_id,
+select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
     (select plan from payload where job_id = job.id)
 from job
 where state = 'running' and node_id not in (select id from node)

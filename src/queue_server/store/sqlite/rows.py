@@ -1,24 +1,26 @@
 """Rows of the SQLite store from and to the domain's types."""
 
-from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, decode_plan
+from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
+from queue_server.store.sqlite.bulk import Row
 
 
 class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
     """A row of the query `claimable`."""
 
+    rank: int
+    run_at: int
     id: int
     claim_seq: int
     attempt: int
     refunded: int
     losses: int
-    rank: int
     context: str
     created_at: int
     claimed_at: int
@@ -26,6 +28,7 @@ class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
     plan_bytes: int
 
 
+claim_order = attrgetter("rank", "run_at", "id")
 decode_claim_rows = msgspec.json.Decoder(list[ClaimRow]).decode
 
 
@@ -50,11 +53,17 @@ def job_of_claim(row: ClaimRow, plan: str) -> Job:
 def job_of_row(row: Any) -> Job:
     """A running job from a row of the query `expired`."""
     *facts, plan = row
-    return job_of_claim(ClaimRow(*facts, plan_bytes=0), plan or "")
+    return job_of_claim(ClaimRow(*facts), plan or "")
 
 
-def finish_row(change: Transition) -> tuple[Any, ...]:
-    """A row for the queries `applicable` and `finish`."""
+def job_row(id_: int, job: NewJob) -> Row:
+    """A row for the query `insert_jobs`."""
+    rank = PRIORITY_MAX - job.priority
+    return (id_, job.state, job.type, rank, job.run_at, job.context, job.created_at, job.parent_id)
+
+
+def finish_row(change: Transition) -> Row:
+    """A row for the queries `finish_all` and `finish`."""
     return (
         change.job_id,
         change.from_state,
@@ -68,8 +77,8 @@ def finish_row(change: Transition) -> tuple[Any, ...]:
     )
 
 
-def attempt_row(attempt: Attempt, pack: Callable[[bytes], Any]) -> tuple[Any, ...]:
-    """A row for `insert_attempts` (outputs packed by `bytes.hex`) or `insert_attempt` (as they are)."""
+def attempt_row(attempt: Attempt) -> Row:
+    """A row for the query `insert_attempts`."""
     output = attempt.output
     return (
         attempt.job_id,
@@ -84,16 +93,10 @@ def attempt_row(attempt: Attempt, pack: Callable[[bytes], Any]) -> tuple[Any, ..
         None if attempt.error is None else storable(attempt.error),
         output.size,
         output.error_size,
-        pack(output.head),
-        pack(output.text),
-        pack(output.error_text),
+        output.head,
+        output.text,
+        output.error_text,
     )
-
-
-def output_bytes(attempt: Attempt) -> int:
-    """How many bytes of output the attempt has."""
-    output = attempt.output
-    return len(output.head) + len(output.text) + len(output.error_text)
 
 
 def storable(text: str) -> str:

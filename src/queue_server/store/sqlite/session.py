@@ -9,24 +9,26 @@ real, `rollback` forgets them.
 # (the driver's stubs name a type that only Python 3.12 has)
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
 from msgspec import json
 
-from queue_server.domain.job import PRIORITY_MAX, NewJob
+from queue_server.domain.job import NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import Claim, Claimed, Node
 from queue_server.store.queries import load_queries
+from queue_server.store.sqlite.bulk import Row, in_bulk
 from queue_server.store.sqlite.rows import (
     ClaimRow,
     attempt_row,
+    claim_order,
     decode_claim_rows,
     finish_row,
     job_of_claim,
-    output_bytes,
+    job_row,
 )
 
 QUERIES = load_queries("queue_server.store.sqlite")
@@ -34,9 +36,6 @@ PROMOTE_PAGE = 1000
 CLAIM_LIMIT = 256
 CLAIM_BYTES = 16 * 1024 * 1024
 """Plans in one claim: more would only fill the memory, and a claim follows as soon as slots are free."""
-
-SMALL_OUTPUT = 16 * 1024
-"""Bytes of output that travel inside the JSON of a batch; larger ones are bound as they are."""
 
 BEGINNING = 0
 
@@ -81,36 +80,38 @@ class Session:
         """Add jobs and return their ids."""
         ids = list(range(self._next_id, self._next_id + len(jobs)))
         self._next_id += len(jobs)
-        self._run("insert_jobs", _json([_job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)]))
-        self._run(
-            "insert_payloads",
-            _json([(id_, job.payload.decode()) for id_, job in zip(ids, jobs, strict=True)]),
-        )
+        self._bulk("insert_jobs", [job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)])
+        self._bulk("insert_payloads", [(id_, job.payload) for id_, job in zip(ids, jobs, strict=True)])
         for job in jobs:
             self._changes[job.state] += 1
             self._arrive(job.state, job.run_at)
         return ids
 
     def finish(self, transitions: Sequence[Transition]) -> list[bool]:
-        """Apply the transitions whose fence holds, with their attempts and callbacks; says of each whether it did."""
+        """Apply the transitions whose fence holds, with their attempts and callbacks; says of each whether it did.
+
+        Must come first in its transaction: where one does not apply, which is rare, the transaction begins again.
+        """
         rows = [finish_row(transition) for transition in transitions]
-        applied = set(_first_of_each_job(json.decode(self._value("applicable", (_json(rows),))), transitions))
-        if applied:
-            self._run("finish", _json([row for place, row in enumerate(rows) if place in applied]))
-            self._record([transition for place, transition in enumerate(transitions) if place in applied])
-        return [place in applied for place in range(len(transitions))]
+        flags = [True] * len(rows)
+        if self._bulk("finish_all", rows) != len(rows):
+            self.rollback()
+            self.begin()
+            flags = [self._bulk("finish", [row]) == 1 for row in rows]
+        self._record([transition for transition, applied in zip(transitions, flags, strict=True) if applied])
+        return flags
 
     def claim(self, wish: Claim) -> Claimed:
         """Take the first due jobs, as many as there are slots for and as one answer should hold."""
-        slots, now, node_id = wish.slots, wish.now, wish.node_id
-        if self._next_due is not None and self._next_due <= now:
-            self._promote(now)
-        limits = (slots.http, slots.exec, min(slots.total, CLAIM_LIMIT), now, node_id)
-        rows = _within_bytes(decode_claim_rows(self._value("claimable", limits)))
+        if self._next_due is not None and self._next_due <= wish.now:
+            self._promote(wish.now)
+        rows = self._claimable("http", wish.slots.http, wish) + self._claimable("exec", wish.slots.exec, wish)
+        rows.sort(key=claim_order)
+        rows = _within_bytes(rows[: wish.slots.total])
         if not rows:
             return Claimed((), self._next_due)
-        ids = _json([row.id for row in rows])
-        self._run("claim", ids, node_id, now)
+        ids = json.encode([row.id for row in rows]).decode()
+        self._run("claim", ids, wish.node_id, wish.now)
         self._changes[State.AVAILABLE] -= len(rows)
         self._changes[State.RUNNING] += len(rows)
         plans: list[str] = json.decode(self._value("plans", (ids,)))
@@ -143,22 +144,23 @@ class Session:
         """Renew a node's lease."""
         self._cursor.execute(QUERIES["beat"], (node_id, now))
 
+    def _claimable(self, type_: str, limit: int, wish: Claim) -> list[ClaimRow]:
+        if limit <= 0:
+            return []
+        values = (type_, min(limit, wish.slots.total, CLAIM_LIMIT), wish.now, wish.node_id)
+        return decode_claim_rows(self._value("claimable", values))
+
     def _record(self, ended: Sequence[Transition]) -> None:
         """What goes with transitions that apply: attempts, callbacks, counts."""
-        attempts = [transition.attempt for transition in ended if transition.attempt is not None]
-        small = [attempt for attempt in attempts if output_bytes(attempt) <= SMALL_OUTPUT]
-        self._run("insert_attempts", _json([attempt_row(attempt, bytes.hex) for attempt in small]))
-        for attempt in attempts:
-            if output_bytes(attempt) > SMALL_OUTPUT:
-                self._run("insert_attempt", *attempt_row(attempt, bytes))
-        callbacks = [job for transition in ended for job in transition.callbacks]
+        self._bulk("insert_attempts", [attempt_row(change.attempt) for change in ended if change.attempt is not None])
+        callbacks = [job for change in ended for job in change.callbacks]
         if callbacks:
             self.insert(callbacks)
-        for transition in ended:
-            self._changes[transition.from_state] -= 1
-            self._changes[transition.state] += 1
-            if transition.run_at is not None:
-                self._arrive(transition.state, transition.run_at)
+        for change in ended:
+            self._changes[change.from_state] -= 1
+            self._changes[change.state] += 1
+            if change.run_at is not None:
+                self._arrive(change.state, change.run_at)
 
     def _promote(self, now: int) -> None:
         self._run("promote", now, PROMOTE_PAGE)
@@ -180,6 +182,14 @@ class Session:
     def _run(self, name: str, *values: Any) -> None:
         self._cursor.execute(QUERIES[name], values)
 
+    def _bulk(self, name: str, rows: Sequence[Row]) -> int:
+        """Run a query with many rows at once; how many rows of the database it changed."""
+        changed = 0
+        for statement, values in in_bulk(QUERIES[name], rows):
+            self._cursor.execute(statement, values)
+            changed += self._database.changes()
+        return changed
+
     def _rows(self, name: str, values: tuple[Any, ...] = ()) -> list[Any]:
         return list(self._cursor.execute(QUERIES[name], values))
 
@@ -187,11 +197,7 @@ class Session:
         return self._rows(name, values)[0][0]
 
 
-def _json(rows: Any) -> str:
-    return json.encode(rows).decode()
-
-
-def _within_bytes(rows: Sequence[ClaimRow]) -> Sequence[ClaimRow]:
+def _within_bytes(rows: list[ClaimRow]) -> list[ClaimRow]:
     """The first rows, as many as have no more than CLAIM_BYTES of plans together, and at least one."""
     total = 0
     for place, row in enumerate(rows):
@@ -199,18 +205,3 @@ def _within_bytes(rows: Sequence[ClaimRow]) -> Sequence[ClaimRow]:
         if total > CLAIM_BYTES and place:
             return rows[:place]
     return rows
-
-
-def _first_of_each_job(places: Sequence[int], transitions: Sequence[Transition]) -> Iterator[int]:
-    """Of two transitions of one claim in one batch the first applies and the second comes too late."""
-    seen: set[int] = set()
-    for place in places:
-        job_id = transitions[place].job_id
-        if job_id not in seen:
-            seen.add(job_id)
-            yield place
-
-
-def _job_row(id_: int, job: NewJob) -> tuple[Any, ...]:
-    rank = PRIORITY_MAX - job.priority
-    return (id_, job.state, job.type, rank, job.run_at, job.context, job.created_at, job.parent_id)

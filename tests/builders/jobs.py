@@ -1,0 +1,86 @@
+"""Coherent jobs, plans, outcomes and transitions. Each builder has a default for everything: a test names what it is about."""
+
+from typing import Any
+
+import msgspec
+
+from queue_server.domain.command import Command, ExecCommand, HttpCommand, command_type
+from queue_server.domain.job import Job, NewJob, Plan, Report, encode_plan
+from queue_server.domain.lifecycle import Moment, Transition, decide, first_state
+from queue_server.domain.outcome import Outcome, OutcomeKind, Output
+from queue_server.domain.state import State
+
+NOW = 1_763_976_600_000_000
+"""2025-11-24 09:30:00 UTC: the moment at which tests happen, in µs."""
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+
+HTTP = HttpCommand(url="http://example.com/work")
+EXEC = ExecCommand(cmd="/bin/true")
+REPORT = Report(job_id=7, state=State.FAILED, exit_code=500, attempts=2, context="app", error="it failed")
+
+
+def plan(command: Command = HTTP, **members: Any) -> Plan:
+    """A job's payload."""
+    return Plan(command=command, **members)
+
+
+def new_job(command: Command = HTTP, *, now: int = NOW, delay: int = 0, **members: Any) -> NewJob:
+    """A row to add: due after `delay` µs; `members` are the row's own, or those of its plan."""
+    of_row = {name: members.pop(name) for name in list(members) if name in NewJob.__struct_fields__}
+    row: dict[str, Any] = {
+        "state": first_state(now + delay, now),
+        "priority": 500,
+        "run_at": now + delay,
+        "created_at": now,
+        "context": "default",
+        "type": command_type(command),
+        "payload": encode_plan(plan(command, **members)),
+    }
+    return NewJob(**(row | of_row))
+
+
+def job(state: State = State.RUNNING, **members: Any) -> Job:
+    """A job as `decide` sees it; by default one that runs for the first time."""
+    of_job: dict[str, Any] = {
+        "id": 7,
+        "state": state,
+        "claim_seq": 1,
+        "attempt": 1,
+        "refunded": 0,
+        "losses": 0,
+        "priority": 500,
+        "context": "default",
+        "created_at": NOW - 2 * SECOND,
+        "claimed_at": NOW - SECOND,
+        "node_id": 1,
+        "plan": plan(),
+    }
+    return Job(**(of_job | members))
+
+
+def outcome(kind: OutcomeKind = OutcomeKind.SUCCEEDED, **members: Any) -> Outcome:
+    """What happened in an attempt."""
+    return Outcome(kind, **members)
+
+
+def moment(now: int = NOW, *, started_at: int | None = None, chance: float = 0.5) -> Moment:
+    """When a decision is made."""
+    return Moment(now, now - SECOND if started_at is None else started_at, chance)
+
+
+def decided(about: Job, kind: OutcomeKind = OutcomeKind.SUCCEEDED, *, now: int = NOW, **members: Any) -> Transition:
+    """The transition that the domain makes of an outcome; `members` are the outcome's."""
+    return decide(about, outcome(kind, **members), moment(now))
+
+
+def stale(transition: Transition, **differences: Any) -> Transition:
+    """The same transition of another claim or from another state."""
+    return msgspec.structs.replace(transition, **(differences or {"claim_seq": transition.claim_seq + 1}))
+
+
+def output(size: int, fill: bytes = b"x") -> Output:
+    """An output of `size` bytes."""
+    text = (fill * (size // len(fill) + 1))[:size]
+    return Output(text=text, size=size)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup serve test test-all check format bench lock clean
+.PHONY: setup serve test test-all check format bench docs lock clean
 
 setup: $(VENV)/.ready
 
@@ -30,6 +30,9 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.performance $(ARGS)
+
+docs: $(VENV)/.ready-dev
+	$(BIN)/python tools/docs.py
 
 # The locks name versions and hashes only, so that any package index can serve them.
 COMPILE := $(BIN)/python -m piptools compile --quiet --strip-extras --generate-hashes --allow-unsafe \

@@ -30,7 +30,7 @@ from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
 from queue_server.web.app import App
-from queue_server.web.listener import address_of, bind, is_loopback, web_server
+from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 
 EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 LAST_ANSWERS_S = 0.5
@@ -97,6 +97,7 @@ class Server:
         async with asyncio.TaskGroup() as parts:
             engine = parts.create_task(self._engine.run(node))
             await self._engine.wait_ready()
+            self._listener.listen(BACKLOG)  # clients may connect from the address line on, though uvicorn starts later
             web = parts.create_task(self._web.serve([self._listener]))
             alive = parts.create_task(self._watchdog())
             self._announce()

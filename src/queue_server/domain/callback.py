@@ -26,7 +26,7 @@ def callbacks_owed(job: Job, state: State, outcome: Outcome, *, now: int) -> "Se
         exit_code=outcome.exit_code,
         attempts=job.attempt,
         context=job.context,
-        error=outcome.error,
+        error=_writable(outcome.error),
         output=_cut(outcome.output.text),
     )
     payload = encode_plan(Plan(command=command, retry=CALLBACK_RETRY, report=report))
@@ -50,6 +50,11 @@ def _command_for(plan: Plan, state: State) -> Command | None:
     if state is State.FAILED and plan.callback_failed is not None:
         return plan.callback_failed
     return plan.callback_done
+
+
+def _writable(error: str | None) -> str | None:
+    """Without lone surrogates, which JSON has no way to write."""
+    return None if error is None else error.encode("utf-8", "replace").decode()
 
 
 def _cut(output: bytes) -> str:

@@ -6,7 +6,8 @@ The hot path runs `problems_of` on each accepted job, so the common case is a fe
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from msgspec import UNSET
@@ -20,6 +21,9 @@ from queue_server.domain.retry import Retry
 
 ARGUMENT_LIMIT = 131_071
 """Bytes in one argument of a program: Linux refuses more (MAX_ARG_STRLEN, 32 pages less the closing NUL)."""
+
+MAX_LEVELS = 100
+"""Lists and objects in each other within `params`; deeper ones could not be walked when the job runs."""
 
 _PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::(?:[1-9]\d{0,3}|[1-5]\d{4}))?(?:[/?#][\x21-\x7e]*)?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -72,9 +76,22 @@ def _http_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}/url", message)
     if command.headers:
         yield from _header_problems(command.headers, f"{path}/headers")
+    if command.params and _is_deeper(command.params, MAX_LEVELS):
+        yield Problem(f"{path}/params", f"must not be nested deeper than {MAX_LEVELS} levels")
     if command.expect is not None:
         yield from _expect_problems(command.expect, HTTP_RANGE, f"{path}/expect")
     yield from _body_problems(command, path)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    match value:
+        case dict():
+            members: Iterable[Any] = cast("dict[str, Any]", value).values()
+        case list():
+            members = cast("list[Any]", value)
+        case _:
+            return False
+    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
 
 
 def _url_problem(url: str) -> str | None:

@@ -89,7 +89,7 @@ def _host_and_path(url: str) -> str:
         parts = urlsplit(url)
         place = parts.netloc.rpartition("@")[2] + parts.path
     except ValueError:
-        place = url.partition("?")[0]
+        return "an invalid url"
     return _shorten(place)
 
 

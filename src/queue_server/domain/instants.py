@@ -7,11 +7,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds for an RFC 3339 time with its offset; ValueError where there is none or it is no time."""
-    moment = datetime.fromisoformat(text)
+    """Microseconds for an RFC 3339 time with its offset; ValueError where there is none or it is no time.
+
+    OverflowError where it is, in UTC, before the year 1 or after 9999: such a time could not be written again.
+    """
+    moment = datetime.fromisoformat(text.upper())
     if moment.tzinfo is None:
         raise ValueError("needs an offset or Z")
-    return (moment - EPOCH) // MICROSECOND
+    return (moment.astimezone(UTC) - EPOCH) // MICROSECOND
 
 
 def rfc3339(instant: int | None) -> str | None:

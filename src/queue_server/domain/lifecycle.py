@@ -18,7 +18,7 @@ import msgspec
 from queue_server.domain.callback import callbacks_owed
 from queue_server.domain.job import Attempt, Job, NewJob
 from queue_server.domain.outcome import Outcome, OutcomeKind
-from queue_server.domain.retry import ONCE, delay_after
+from queue_server.domain.retry import ONCE, SECOND, YEAR_S, delay_after
 from queue_server.domain.state import State
 
 MAX_LOSSES = 3
@@ -112,8 +112,9 @@ def rescue(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 
 
 def snooze(job: Job, outcome: Outcome, moment: Moment) -> Transition:
-    """Put it off for `retry_after` seconds; the attempt does not count."""
-    run_at = moment.now + round((outcome.retry_after or 0.0) * 1_000_000)
+    """Put it off for `retry_after` seconds, at most a year; the attempt does not count."""
+    delay = min(max(0.0, outcome.retry_after or 0.0), YEAR_S)
+    run_at = moment.now + round(delay * SECOND)
     return _wait(job, outcome, moment, run_at=run_at, reason=outcome.error or "put off", refunded=1)
 
 

@@ -3,6 +3,7 @@
 Each place has its own encoding: percent-encoded in urls, shell-quoted in `cmd`, escaped in JSON, plain elsewhere.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -16,6 +17,10 @@ from queue_server.domain.job import Job
 
 MARK = "__"
 """Every placeholder starts and ends with it; a text without it has none."""
+
+_NAMES = r"__(?:JOBID|ATTEMPT|CONTEXT|STATE|EXITCODE)__"
+_PLACEHOLDER = re.compile(_NAMES)
+_SHELL_TOKEN = re.compile(rf"{_NAMES}|['\"]|\\.", re.DOTALL)
 
 Values = Mapping[str, str]
 
@@ -46,7 +51,7 @@ def has_placeholders(command: HttpCommand) -> bool:
 
 
 def fill_http(command: HttpCommand, values: Values) -> HttpCommand:
-    """The command with every placeholder replaced; the same object where there is none."""
+    """The command with every placeholder replaced."""
     changes: dict[str, Any] = {}
     if MARK in command.url:
         changes["url"] = _replace(command.url, values, _percent_encode)
@@ -63,26 +68,55 @@ def fill_http(command: HttpCommand, values: Values) -> HttpCommand:
 
 
 def fill_exec(command: ExecCommand, values: Values) -> ExecCommand:
-    """The command with every placeholder replaced; the same object where there is none."""
+    """The command with every placeholder replaced."""
     changes: dict[str, Any] = {}
+    variables: dict[str, str] = {}
     if command.cmd is not None and MARK in command.cmd:
-        changes["cmd"] = _replace(command.cmd, values, shlex.quote)
-    if command.args is not None:
+        changes["cmd"], variables = _fill_shell(command.cmd, values)
+    if command.args is not None and any(MARK in text for text in command.args):
         changes["args"] = [_replace(text, values) for text in command.args]
-    if command.env:
-        changes["env"] = {name: _replace(text, values) for name, text in command.env.items()}
+    if command.env or variables:
+        changes["env"] = {name: _replace(text, values) for name, text in (command.env or {}).items()} | variables
     if command.stdin is not None and MARK in command.stdin:
         changes["stdin"] = _replace(command.stdin, values)
     return msgspec.structs.replace(command, **changes) if changes else command
 
 
+def _fill_shell(cmd: str, values: Values) -> tuple[str, dict[str, str]]:
+    """The command line, and the variables that it now reads.
+
+    A value that means nothing to a shell is written where it belongs. Any other is handed over in an environment
+    variable, so that it stays data even where the quotes around it are nested too deeply to be understood here.
+    """
+    variables: dict[str, str] = {}
+    quote = ""
+
+    def fill(token: re.Match[str]) -> str:
+        nonlocal quote
+        text = token[0]
+        if text in values:
+            return _shell_text(text, values[text], quote, variables)
+        mark = text[-1] if quote == "'" else text  # within single quotes a backslash escapes nothing
+        if mark == quote:
+            quote = ""
+        elif not quote and mark in ("'", '"'):
+            quote = mark
+        return text
+
+    return _SHELL_TOKEN.sub(fill, cmd), variables
+
+
+def _shell_text(name: str, value: str, quote: str, variables: dict[str, str]) -> str:
+    if shlex.quote(value) == value:
+        return value
+    variables[name] = value
+    return {"": f'"${name}"', '"': f"${{{name}}}", "'": f"""'"${name}"'"""}[quote]
+
+
 def _replace(text: str, values: Values, encode: Callable[[str], str] = str) -> str:
     if MARK not in text:
         return text
-    for name, value in values.items():
-        if name in text:
-            text = text.replace(name, encode(value))
-    return text
+    return _PLACEHOLDER.sub(lambda name: encode(values[name[0]]) if name[0] in values else name[0], text)
 
 
 def _deep(value: Any, values: Values) -> Any:

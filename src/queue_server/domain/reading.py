@@ -28,7 +28,7 @@ from queue_server.domain.retry import Retry
 _decode_request = msgspec.json.Decoder(JobRequest).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
-_HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F])|.)", re.DOTALL)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMMANDS = ("command", "callback_done", "callback_failed")
 _OBJECTS = (*_COMMANDS, "retry")
@@ -76,7 +76,7 @@ def _all_problems(text: bytes) -> Iterator[Problem]:
 
 def _syntax_message(body: bytes, error: Exception) -> str:
     if "truncated" in str(error):
-        if _HALF_SURROGATE.search(body):
+        if any(escape["half"] for escape in _ESCAPE.finditer(body)):
             return "a text contains half a surrogate pair (\\ud800 to \\udfff), which is no character"
         return "the JSON ends too early"
     return f"the body is not JSON: {str(error).removeprefix('JSON is malformed: ')}"
@@ -115,7 +115,10 @@ def _command_problems(raw: Raw, path: str) -> Iterator[Problem]:
     except msgspec.ValidationError:
         yield Problem(path, "must be an object with a type, http or exec")
         return
-    kind = bytes(members.get("type", Raw(b'""'))).strip(b' "\t\r\n').decode("utf-8", "replace")
+    try:
+        kind = msgspec.json.decode(members.get("type", Raw(b"null")), type=str)
+    except msgspec.ValidationError:
+        kind = None
     struct: type[HttpCommand | ExecCommand]
     match kind:
         case "http":

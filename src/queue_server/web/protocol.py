@@ -59,7 +59,7 @@ class Protocol(HttpToolsProtocol):
             if self._is_in_head:
                 self._check_head(len(data))
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] (uvicorn never keeps it open)
         """See asyncio.Protocol: True keeps our half open, for an answer that is still owed."""
         if not self._is_answer_owed():
             return False

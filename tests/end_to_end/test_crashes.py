@@ -1,11 +1,13 @@
 """kill -9: what ran is given back at the next start, and a job that kills its node does not do so for ever."""
 
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 
 from tests.support.fixtures import Starter
-from tests.support.target import NEVER, OK, Target
+from tests.support.target import NEVER, OK, Reply, Target
+from tests.support.waiting import until
 
 
 def test_running_jobs_of_a_killed_server_run_again_at_once(make_server: Starter, target: Target, path: str) -> None:
@@ -55,12 +57,8 @@ def test_command_of_a_killed_server_is_not_left_behind(make_server: Starter, tar
     server.wait_state(job, "running")
 
     def survivors() -> list[str]:
-        import subprocess
-
         found = subprocess.run(["pgrep", "-f", f"^{marker}"], capture_output=True, text=True, check=False)
         return found.stdout.split()
-
-    from tests.support.waiting import until
 
     until(lambda: len(survivors()) == 2)
     server.kill()
@@ -70,7 +68,7 @@ def test_command_of_a_killed_server_is_not_left_behind(make_server: Starter, tar
 def test_ids_are_not_used_again_after_a_crash(make_server: Starter, target: Target, path: str) -> None:
     server = make_server().start()
     ids: list[int] = []
-    for _ in range(3):
+    for _ in range(2):
         ids += [server.add({"type": "http", "url": target.on(path)}) for _ in range(5)]
         server.kill()
         server.start()
@@ -79,8 +77,6 @@ def test_ids_are_not_used_again_after_a_crash(make_server: Starter, target: Targ
 
 
 def test_retry_that_was_planned_survives_a_crash(make_server: Starter, target: Target, path: str) -> None:
-    from tests.support.target import Reply
-
     server = make_server().start()
     target.on(path, Reply(500), OK)
     job = server.add({"type": "http", "url": target.url + path}, retry={"max_attempts": 2, "min_delay": 1, "jitter": 0})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server, assert_log_is_well, end, running
+from tests.support.server import Server, assert_log_is_well, running
 from tests.support.target import Target, running_target
 
 _numbers = itertools.count(1)
@@ -49,6 +49,7 @@ def make_server(tmp_path: Path) -> Iterator[Starter]:
 
     yield make
     for server in made:
-        end(server)
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
     for server in made:
         assert_log_is_well(server)

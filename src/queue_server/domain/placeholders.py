@@ -20,7 +20,7 @@ MARK = "__"
 
 _NAMES = r"__(?:JOBID|ATTEMPT|CONTEXT|STATE|EXITCODE)__"
 _PLACEHOLDER = re.compile(_NAMES)
-_SHELL_TOKEN = re.compile(rf"{_NAMES}|['\"]|\\.", re.DOTALL)
+_SHELL_TOKEN = re.compile(rf"{_NAMES}|\\?['\"]|\\\\")
 
 Values = Mapping[str, str]
 

@@ -35,7 +35,12 @@ NOTES = {
 
 def diagram() -> str:
     """The transition table as a Mermaid state diagram."""
-    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> available: added", "    [*] --> scheduled: added with delay or run_at"]
+    lines = [
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> available: added",
+        "    [*] --> scheduled: added with delay or run_at",
+    ]
     lines += ["    scheduled --> available: due", "    available --> running: claimed"]
     arrows: dict[tuple[State, State], list[str]] = {}
     for (state, kind), rule in TABLE.items():

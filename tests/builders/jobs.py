@@ -1,4 +1,4 @@
-"""Coherent jobs, plans, outcomes and transitions. Each builder has a default for everything: a test names what it is about."""
+"""Coherent jobs, plans, outcomes and transitions. Each builder has its defaults: a test names what it is about."""
 
 from typing import Any
 

@@ -63,9 +63,9 @@ plans = st.builds(
 
 
 @st.composite
-def jobs(draw: Any, states: Any = st.sampled_from(State)) -> Any:
-    """A job in any state, with a history that can be."""
-    state = draw(states)
+def jobs(draw: Any, states: Any = None) -> Any:
+    """A job in any state (or one of `states`), with a history that can be."""
+    state = draw(states or st.sampled_from(State))
     started = 1 if state is State.RUNNING else 0
     attempt = draw(st.integers(started, 30))
     refunded = draw(st.integers(0, max(0, attempt - started)))
@@ -89,7 +89,9 @@ moments = st.builds(
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
 names = st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,10}\Z")
-members = st.dictionaries(texts, st.recursive(st.none() | texts | st.integers(-9, 9), st.lists, max_leaves=4), max_size=3)
+members = st.dictionaries(
+    texts, st.recursive(st.none() | texts | st.integers(-9, 9), st.lists, max_leaves=4), max_size=3
+)
 
 http_commands = st.fixed_dictionaries(
     {"type": st.just("http"), "url": st.sampled_from(["http://example.com/", "https://[::1]:8443/é?a=__JOBID__#x"])},
@@ -98,14 +100,13 @@ http_commands = st.fixed_dictionaries(
         "timeout": st.floats(0.001, 604_800),
         "params": members,
         "headers": st.dictionaries(names, st.text("abc \t~é", max_size=10), max_size=3),
-        "json": members,
         "expect": st.sampled_from(["200-299", "200,404", 204]),
     },
-)
+) | st.fixed_dictionaries({"type": st.just("http"), "url": st.just("http://a")}, optional={"json": members})
 exec_commands = st.fixed_dictionaries(
     {"type": st.just("exec")} | {"cmd": texts},
     optional={
-        "cwd": st.just("/tmp"),  # noqa: S108 (nothing is written there)
+        "cwd": st.just("/tmp"),
         "env": st.dictionaries(names, texts, max_size=3),
         "stdin": st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
         "timeout": st.floats(0.001, 604_800),

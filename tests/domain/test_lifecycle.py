@@ -86,9 +86,7 @@ def test_callback_is_owed_exactly_at_the_end_and_only_if_asked_for(about, what, 
     transition = decide(about, what, when)
     ends = transition.state.is_final and not about.state.is_final
     plan_ = about.plan
-    asked = plan_.callback_done is not None or (
-        transition.state is State.FAILED and plan_.callback_failed is not None
-    )
+    asked = plan_.callback_done is not None or (transition.state is State.FAILED and plan_.callback_failed is not None)
     owed = ends and asked and plan_.report is None
     assert len(transition.callbacks) == owed
     for row in transition.callbacks:
@@ -245,7 +243,8 @@ def test_cancelling_ends_a_job_that_has_not_ended(state):
 
 
 @pytest.mark.parametrize(
-    ("wish", "delay"), [(None, 0), (0.0, 0), (2.5, 2_500_000), (-5.0, 0), (float("nan"), 0), (1e999, 31_622_400 * SECOND)]
+    ("wish", "delay"),
+    [(None, 0), (0.0, 0), (2.5, 2_500_000), (-5.0, 0), (float("nan"), 0), (1e999, 31_622_400 * SECOND)],
 )
 def test_snooze_waits_as_long_as_it_was_asked_to_within_a_year(wish, delay):
     transition = decided(job(), OutcomeKind.SNOOZED, retry_after=wish)

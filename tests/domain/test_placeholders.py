@@ -65,7 +65,8 @@ def test_each_place_of_an_http_command_has_its_encoding():
 
 
 def test_each_place_of_an_exec_command_has_its_encoding():
-    filled = fill_exec(shell("run __CONTEXT__", env={"C": "__CONTEXT__"}, stdin="<__CONTEXT__>"), VALUES)
+    filled = fill_exec(shell("run __JOBID__", env={"C": "__CONTEXT__"}, stdin="<__CONTEXT__>"), VALUES)
+    assert filled.cmd == "run 7"
     assert filled.env == {"C": 'a b&"c"/é'}
     assert filled.stdin == '<a b&"c"/é>'
     assert fill_exec(shell(args=["x", "__CONTEXT__", "--job=__JOBID__"]), VALUES).args == [
@@ -75,7 +76,9 @@ def test_each_place_of_an_exec_command_has_its_encoding():
     ]
 
 
-@pytest.mark.parametrize("command", [HTTP, http(params={"a": "b"}, headers={"C": "d"}, json=msgspec.Raw(b"{}"), body="e")])
+@pytest.mark.parametrize(
+    "command", [HTTP, http(params={"a": "b"}, headers={"C": "d"}, json=msgspec.Raw(b"{}"), body="e")]
+)
 def test_http_command_without_placeholders_stays_as_it_is(command):
     assert not has_placeholders(command)
     assert fill_http(command, VALUES) == command
@@ -128,6 +131,12 @@ def test_value_is_not_filled_again(context):
     assert fill_http(http(body="__CONTEXT__"), values).body == context
 
 
+def test_plain_value_is_written_into_the_command_and_any_other_handed_over_in_a_variable():
+    assert fill_exec(shell("run __CONTEXT__"), {"__CONTEXT__": "MyApp"}) == shell("run MyApp")
+    filled = fill_exec(shell("run __CONTEXT__", env={"A": "b"}), {"__CONTEXT__": "it's"})
+    assert (filled.cmd, filled.env) == ('run "$__CONTEXT__"', {"A": "b", "__CONTEXT__": "it's"})
+
+
 # What a shell really makes of it.
 
 SHELL_PLACES = {
@@ -136,9 +145,10 @@ SHELL_PLACES = {
     "in double quotes": 'printf %s "a=__CONTEXT__"',
     "in single quotes": "printf %s 'a=__CONTEXT__'",
     "after other quotes": "printf %s 'it'\"'s\"\\'__CONTEXT__",
+    "after a backslash": "printf %s a='\\'\\\\\\\"=__CONTEXT__",
     "between placeholders": "printf %s __JOBID____CONTEXT__",
 }
-PREFIXES = {"word": "", "after other quotes": "it's'", "between placeholders": "7"}
+PREFIXES = {"word": "", "after other quotes": "it's'", "after a backslash": 'a=\\\\"=', "between placeholders": "7"}
 
 
 @for_all(st.sampled_from(sorted(SHELL_PLACES)), hostile | contexts, quick=120)
@@ -152,8 +162,8 @@ NESTED_PLACES = [
     'printf %s "$(printf %s "__CONTEXT__")"',
     "printf %s `printf %s __CONTEXT__`",
     'printf %s "`printf %s "__CONTEXT__"`"',
-    "# don't\nprintf %s \"__CONTEXT__\"",
-    "cat <<END\n__CONTEXT__ \"__CONTEXT__\"\nEND",
+    '# don\'t\nprintf %s "__CONTEXT__"',
+    'cat <<END\n__CONTEXT__ "__CONTEXT__"\nEND',
     'printf %s "${NOTHING:-"__CONTEXT__"}"',
 ]
 
@@ -161,7 +171,9 @@ NESTED_PLACES = [
 @for_all(st.sampled_from(NESTED_PLACES), hostile, quick=120)
 def test_shell_never_executes_the_context_however_it_is_nested(cmd, context):
     """Where quotes are nested the context may arrive changed, but it never becomes a command."""
-    command = fill_exec(shell(cmd), VALUES | {"__CONTEXT__": context + "`touch hit`$(touch hit);touch hit;'\"touch hit"})
+    command = fill_exec(
+        shell(cmd), VALUES | {"__CONTEXT__": context + "`touch hit`$(touch hit);touch hit;'\"touch hit"}
+    )
     folder = _folder()
     _run(command, check=False)
     assert not (folder / "hit").exists()

@@ -80,7 +80,7 @@ def summary(command: Command | Unreadable) -> str:
             return f"{command.effective_method} {_host_and_path(command.url)}"
         case ExecCommand():
             return _shorten(command.cmd if command.cmd is not None else " ".join(command.args or ()))
-        case Unreadable():
+        case Unreadable():  # pragma: no branch
             return "unreadable command"
 
 

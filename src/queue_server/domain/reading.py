@@ -75,9 +75,9 @@ def _all_problems(text: bytes) -> Iterator[Problem]:
 
 
 def _syntax_message(body: bytes, error: Exception) -> str:
+    if "surrogate" in str(error) or any(escape["half"] for escape in _ESCAPE.finditer(body)):
+        return "a text contains half a surrogate pair (\\ud800 to \\udfff), which is no character"
     if "truncated" in str(error):
-        if any(escape["half"] for escape in _ESCAPE.finditer(body)):
-            return "a text contains half a surrogate pair (\\ud800 to \\udfff), which is no character"
         return "the JSON ends too early"
     return f"the body is not JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
@@ -202,11 +202,8 @@ def _message(error: msgspec.ValidationError, type_: Any) -> str:
 
 def _expected(type_: Any) -> str | None:
     """The words that a constrained type carries for its users (Meta.extra), also inside a union."""
-    for part in (type_, *getattr(type_, "__args__", ())):
-        for meta in getattr(part, "__metadata__", ()):
-            if isinstance(meta, msgspec.Meta) and meta.extra:
-                return meta.extra.get("expected")
-    return None
+    parts = (type_, *getattr(type_, "__args__", ()))
+    return next((meta.extra["expected"] for part in parts for meta in getattr(part, "__metadata__", ())), None)
 
 
 def _choices(type_: Any) -> Iterator[Any]:

@@ -56,5 +56,5 @@ def _backoff(retry: Retry, attempts: int) -> float:
             return retry.min_delay
         case "linear":
             return retry.min_delay * attempts
-        case "exponential":
+        case "exponential":  # pragma: no branch
             return retry.min_delay * 2.0 ** min(attempts - 1, 60)

@@ -59,6 +59,8 @@ class Dispatcher:
         self._decisions: list[Decision] = []
         self._wake = asyncio.Event()
         self._is_claiming = True
+        self._no_claim_is_open = asyncio.Event()
+        self._no_claim_is_open.set()
         self._is_closing = False
         self._moved = 0
         store.on_arrival(self._arrived)
@@ -68,9 +70,10 @@ class Dispatcher:
         self._decisions.append((job, transition))
         self._wake.set()
 
-    def stop_claiming(self) -> None:
-        """Take no more jobs."""
+    async def stop_claiming(self) -> None:
+        """Take no more jobs. Returns when those of a claim that was on its way have started too."""
         self._is_claiming = False
+        await self._no_claim_is_open.wait()
 
     def close(self) -> None:
         """Let `run` end when everything is written."""
@@ -105,6 +108,7 @@ class Dispatcher:
         try:
             turn = await self._store.turn([transition for _, transition in decisions], claim)
         except StoreError as error:
+            self._no_claim_is_open.set()
             self._demand.assume_work()
             await self._write(decisions, error)
             return
@@ -112,6 +116,7 @@ class Dispatcher:
         for job in turn.claimed.jobs:
             self._slots.take(job)
             self._start(job)
+        self._no_claim_is_open.set()
         if claim is not None:
             self._demand.answered(turn.claimed)
         self._tell(decisions, turn.applied)
@@ -120,6 +125,7 @@ class Dispatcher:
         if not self._can_claim():
             return None
         self._demand.asked()
+        self._no_claim_is_open.clear()
         return Claim(self._node_id, self._slots.free(), self._clock.now())
 
     async def _sleep(self) -> None:

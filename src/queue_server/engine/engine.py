@@ -109,7 +109,7 @@ class Engine:
             parts.create_task(dispatcher.run())
             self._ready.set()
             await self._stop.wait()
-            dispatcher.stop_claiming()
+            await dispatcher.stop_claiming()
             for task in upkeep:
                 task.cancel()
             await self._drain()

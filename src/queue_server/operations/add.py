@@ -1,5 +1,6 @@
 """Accepting a job: defaults, policy, and the promise that it is durable."""
 
+import msgspec
 from msgspec import UNSET
 
 from queue_server.clock import Clock
@@ -20,6 +21,33 @@ EXEC_OFF = (
 )
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """A job that is stored."""
+
+    id: int
+    row: NewJob
+    plan: Plan
+
+    def record(self) -> JobRecord:
+        """The job as it was when it was accepted; by now it may be running."""
+        return JobRecord(
+            id=self.id,
+            state=self.row.state,
+            priority=self.row.priority,
+            run_at=self.row.run_at,
+            context=self.row.context,
+            attempt=0,
+            claim_seq=0,
+            node_id=None,
+            created_at=self.row.created_at,
+            claimed_at=None,
+            ended_at=None,
+            reason="",
+            parent_id=None,
+            plan=self.plan,
+        )
+
+
 class AddJob:
     """Accepts jobs while the server takes them."""
 
@@ -29,17 +57,18 @@ class AddJob:
         self._clock = clock
         self.is_closed = False
 
-    async def __call__(self, request: JobRequest) -> JobRecord:
-        """Store the job and return it as accepted; it is durable by then.
+    async def __call__(self, request: JobRequest) -> "Accepted":
+        """Store the job; it is durable when this returns.
 
         NotAllowed when a setting forbids it; StoreUnavailable when the server is stopping, the queue is full, or the
         store can't be written: then nothing was stored.
         """
         self._check_policy(request)
         await self._check_room()
-        row = self._row(request)
+        plan = plan_of(request)
+        row = self._row(request, plan)
         (job_id,) = await self._store.add((row,))
-        return _accepted(job_id, row, request)
+        return Accepted(job_id, row, plan)
 
     def _check_policy(self, request: JobRequest) -> None:
         if self._settings.exec != "off":
@@ -63,7 +92,7 @@ class AddJob:
                 retry_after=FULL_RETRY_AFTER_S,
             )
 
-    def _row(self, request: JobRequest) -> NewJob:
+    def _row(self, request: JobRequest, plan: Plan) -> NewJob:
         now = self._clock.now()
         run_at = now
         if request.run_at is not None:
@@ -77,29 +106,10 @@ class AddJob:
             created_at=now,
             context=self._settings.default_context if request.context is UNSET else request.context,
             type=command_type(request.command),
-            payload=encode_plan(plan_of(request)),
+            payload=encode_plan(plan),
         )
 
 
 def plan_of(request: JobRequest) -> Plan:
     """What is kept of the request as the job's payload."""
     return Plan(request.command, request.callback_done, request.callback_failed, request.retry)
-
-
-def _accepted(job_id: int, row: NewJob, request: JobRequest) -> JobRecord:
-    return JobRecord(
-        id=job_id,
-        state=row.state,
-        priority=row.priority,
-        run_at=row.run_at,
-        context=row.context,
-        attempt=0,
-        claim_seq=0,
-        node_id=None,
-        created_at=row.created_at,
-        claimed_at=None,
-        ended_at=None,
-        reason="",
-        parent_id=None,
-        plan=plan_of(request),
-    )

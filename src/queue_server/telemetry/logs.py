@@ -1,5 +1,6 @@
 """The server's log: structlog events, rendered as lines for people or as JSON."""
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -53,7 +54,9 @@ class LogOutput:
 
     def write_json(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """One JSON line."""
-        self.sink.write(_encode({"time": self.timestamp(), "level": level, "event": event, **fields}).decode())
+        self.sink.write(
+            _escaped(_encode({"time": self.timestamp(), "level": level, "event": event, **fields}).decode())
+        )
 
     def write_console(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """One line for people: time, what, then name=value; a traceback follows on its own lines."""
@@ -107,7 +110,7 @@ def open_output(
     style: Literal["console", "json"], clock: Clock, environ: Mapping[str, str], stream: TextIO | None = None
 ) -> LogOutput:
     """The output to stderr (or `stream`), coloured on a terminal unless NO_COLOR is set (no-color.org)."""
-    target = stream or sys.stderr
+    target = stream or _own_stderr()
     colour = style == "console" and target.isatty() and not environ.get("NO_COLOR")
     return LogOutput(LineSink(target), style, clock, colour=colour)
 
@@ -117,3 +120,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _escaped(text: str) -> str:
+    """JSON whose unprintable characters (some end lines or steer terminals) are written as \\u escapes: the same JSON."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def _own_stderr() -> TextIO:
+    """Stderr by a file object of our own: while its reader is stuck, whoever flushes sys.stderr must not hang with us."""
+    return open(sys.stderr.fileno(), "w", encoding="utf-8", errors="backslashreplace", closefd=False)

@@ -37,7 +37,7 @@ class CreateEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 201 with the job once it is durable."""
         job = await self._add(read_request(await read_body(scope, receive, self._max_body)))
-        await send_json(send, 201, encode(job_view(job)), (b"location", b"/v1/jobs/%d" % job.id))
+        await send_json(send, 201, encode(job_view(job.record())), (b"location", b"/v1/jobs/%d" % job.id))
 
 
 class Jobs:

@@ -1,0 +1,114 @@
+"""Databases for the tests of stores: how each kind of store is opened, opened again, and looked into.
+
+A new kind of store joins the conformance suite by a class like SqliteBackend and a line in BACKENDS.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Protocol
+
+import apsw
+
+from queue_server.clock import SystemClock
+from queue_server.domain.job import Job, NewJob
+from queue_server.domain.state import State
+from queue_server.store.contract import Claim, Node, Slots, Store
+from queue_server.store.sqlite.store import SqliteStore
+from tests.builders.jobs import NOW
+
+ALL_SLOTS = Slots(total=1000, http=1000, exec=1000)
+
+
+class Backend(Protocol):
+    """One database of a test, empty at first."""
+
+    def open(self) -> Store:
+        """Open it, in the running event loop. Never twice at a time."""
+        ...
+
+    def recount(self) -> Mapping[State, int]:
+        """Count the rows, by another way than the store's."""
+        ...
+
+    def rows_of(self, job_id: int) -> int:
+        """How many rows of any table belong to a job."""
+        ...
+
+    def continue_ids_at(self, next_id: int) -> None:
+        """Have the next job get this id. While it is closed."""
+        ...
+
+
+class SqliteBackend:
+    """See Backend."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "queue.db"
+
+    def open(self) -> SqliteStore:
+        """See Backend.open."""
+        return SqliteStore(self.path, SystemClock(), asyncio.get_running_loop())
+
+    def recount(self) -> Mapping[State, int]:
+        """See Backend.recount."""
+        found = dict.fromkeys(State, 0)
+        with closing(apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)) as database:
+            found.update({State(name): count for name, count in database.execute("select state, count(*) from job group by 1")})
+        return found
+
+    def rows_of(self, job_id: int) -> int:
+        """See Backend.rows_of."""
+        query = """select (select count(*) from job where id = ?1) + (select count(*) from payload where job_id = ?1)
+            + (select count(*) from attempt where job_id = ?1)"""
+        with closing(apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)) as database:
+            return next(database.execute(query, (job_id,)))[0]
+
+    def continue_ids_at(self, next_id: int) -> None:
+        """See Backend.continue_ids_at."""
+        with closing(apsw.Connection(str(self.path))) as database:
+            database.execute("update sequence set next = ? where name = 'job'", (next_id,))
+
+
+BACKENDS: Mapping[str, Callable[[Path], Backend]] = {"sqlite": SqliteBackend}
+
+
+@asynccontextmanager
+async def opened(backend: Backend) -> AsyncIterator[Store]:
+    """The backend's store for a while."""
+    store = backend.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def claim(store: Store, node: Node, slots: Slots = ALL_SLOTS, *, now: int = NOW) -> Sequence[Job]:
+    """Take jobs and do nothing else."""
+    return (await store.turn((), Claim(node.id, slots, now))).claimed.jobs
+
+
+async def claim_all(store: Store, node: Node, *, now: int = NOW) -> list[Job]:
+    """Take jobs until there are none: one claim may take fewer than there are."""
+    taken: list[Job] = []
+    while jobs := await claim(store, node, now=now):
+        taken += jobs
+    return taken
+
+
+async def add_one(store: Store, job: NewJob) -> int:
+    """Add one job; its id."""
+    (job_id,) = await store.add((job,))
+    return job_id
+
+
+async def add_and_claim(store: Store, node: Node, job: NewJob) -> Job:
+    """Add one job and have it run."""
+    job_id = await add_one(store, job)
+    (claimed,) = await claim(store, node, now=job.run_at)
+    assert claimed.id == job_id
+    return claimed
+
+
+Scenario = Callable[[Store], Awaitable[None]]

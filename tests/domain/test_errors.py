@@ -1,0 +1,22 @@
+import pytest
+
+from queue_server.domain import errors
+from queue_server.domain.errors import NotAllowed, QueueServerError, StoreError, StoreRefused, StoreUnavailable
+
+
+def test_every_error_is_below_the_root():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert all(issubclass(kind, QueueServerError) for kind in kinds)
+    assert issubclass(StoreUnavailable, StoreError)
+    assert issubclass(StoreRefused, StoreError)
+
+
+def test_refused_job_points_at_the_member_that_is_refused():
+    error = NotAllowed("/command", "commands are off")
+    assert (error.path, str(error)) == ("/command", "commands are off")
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 1), ({"retry_after": 5}, 5)])
+def test_unavailable_store_says_when_to_try_again(given, seconds):
+    error = StoreUnavailable("the disk is full", **given)
+    assert (error.retry_after, str(error)) == (seconds, "the disk is full")

@@ -55,7 +55,9 @@ class SqliteBackend:
         """See Backend.recount."""
         found = dict.fromkeys(State, 0)
         with closing(apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)) as database:
-            found.update({State(name): count for name, count in database.execute("select state, count(*) from job group by 1")})
+            found.update(
+                {State(name): count for name, count in database.execute("select state, count(*) from job group by 1")}
+            )
         return found
 
     def rows_of(self, job_id: int) -> int:

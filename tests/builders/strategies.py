@@ -65,7 +65,7 @@ plans = st.builds(
 @st.composite
 def jobs(draw: Any, states: Any = None) -> Any:
     """A job in any state (or one of `states`), with a history that can be."""
-    state = draw(states or st.sampled_from(State))
+    state = draw(st.sampled_from(State) if states is None else states)
     started = 1 if state is State.RUNNING else 0
     attempt = draw(st.integers(started, 30))
     refunded = draw(st.integers(0, max(0, attempt - started)))

@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def _judge_repeats(runs: dict[int, list[dict[str, Any]]], found: Dump, slots: in
     complain = verdict.complaints.append
     for job_id, seen in runs.items():
         claims = [int(line["claim"]) for line in seen]
-        if any(later <= earlier for earlier, later in zip(claims, claims[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(claims)):
             complain(f"I4 job {job_id} was seen with the claims {claims}")
         losses = sum(attempt["outcome"] == "lease_expired" for attempt in found.attempts.get(job_id, ()))
         verdict.duplicates += len(seen) - 1

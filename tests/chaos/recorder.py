@@ -1,6 +1,6 @@
-"""A target as a process of its own: writes a line for each request before it answers. `python -m tests.chaos.recorder LOG`.
+"""A target as a process of its own: writes a line for each request before it answers.
 
-Prints its port on stdout, and ends when its stdin is closed.
+`python -m tests.chaos.recorder LOG DELAY` prints its port on stdout, and ends when its stdin is closed.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ async def serve(file: Path, delay: float) -> None:
 
 async def read_facts(reader: asyncio.StreamReader) -> dict[str, object]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = dict((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in head[1:]))
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
     await reader.readexactly(int(headers.get("content-length", 0)))
     facts: dict[str, object] = {name: headers[header] for header, name in FACTS.items() if header in headers}
     return facts | {"n": head[0].split(" ")[1].partition("=")[2], "at": time.monotonic()}

@@ -29,7 +29,9 @@ def test_two_hundred_kills_lose_nothing_and_the_server_is_soon_ready(tmp_path: P
 
 
 def variant(name: str) -> tuple[str, ...]:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.chaos import variants; variants.{name}(); variants.run()"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.chaos.variants import {name}, run; {name}(); run()"
+    )
     return (sys.executable, "-c", code)
 
 

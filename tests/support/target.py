@@ -161,7 +161,7 @@ async def _requests(reader: asyncio.StreamReader, number: int) -> AsyncIterator[
         line, *lines = head.rstrip("\r\n").split("\r\n")
         method, target, _ = line.split(" ")
         headers = [(name, value.strip()) for name, _, value in (text.partition(":") for text in lines)]
-        body = await reader.readexactly(int(dict((n.lower(), v) for n, v in headers).get("content-length", 0)))
+        body = await reader.readexactly(int({name.lower(): value for name, value in headers}.get("content-length", 0)))
         yield Request(method, target, headers, body, number, time.monotonic())
 
 

@@ -206,7 +206,8 @@ NOT_HTTP = {
     "NUL in a header": b"GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n",
     "a header without colon": b"GET / HTTP/1.1\r\nHost h\r\n\r\n",
     "two lengths": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "length and chunks": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length and chunks": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a negative length": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nContent-Length: -2\r\n\r\n{}",
     "a huge length": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n{}",
     "a bad chunk": b"POST /jobs/add HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -310,8 +311,9 @@ def test_absurd_id_is_404(server: Server, job_id: str, tail: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["state=asleep", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=" + "9" * 500, "limit=", "limit=%00", "cursor=x",
-     "cursor=0", "cursor=1.5", "surprise=1", "%ff=%ff", "limit=%D9%A3", "state=RUNNING", "state=%00", "limit=1e3"],
+    ["state=asleep", "state=RUNNING", "state=%00", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=1e3",
+     "limit=" + "9" * 500, "limit=", "limit=%00", "limit=%D9%A3", "cursor=x", "cursor=0", "cursor=1.5", "surprise=1",
+     "%ff=%ff"],
 )  # fmt: skip
 def test_bad_query_parameter_is_400_that_names_it(server: Server, query: str) -> None:
     answer = server.call("GET", f"/v1/jobs?{query}")

@@ -39,9 +39,7 @@ def test_two_hundred_half_open_requests_disturb_nobody(server: Server, target: T
             seconds, _ = timed(server.add, {"type": "http", "url": target.on(path)})
             times.append(seconds)
         target.wait(path, 50)
-        print(
-            f"adds beside 200 half-open requests: median {sorted(times)[25] * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms"
-        )
+        print(f"adds beside 200 half-open: median {sorted(times)[25] * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms")
         assert sorted(times)[25] < 1
 
 

@@ -4,7 +4,6 @@ Each constrained type carries `extra={"expected": …}`: the words in which a cl
 """
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -85,12 +84,9 @@ def summary(command: Command | Unreadable) -> str:
 
 
 def _host_and_path(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        place = parts.netloc.rpartition("@")[2] + parts.path
-    except ValueError:
-        return "an invalid url"
-    return _shorten(place)
+    rest = url.partition("://")[2].partition("?")[0].partition("#")[0]
+    authority, slash, path = rest.partition("/")
+    return _shorten(authority.rpartition("@")[2] + slash + path)
 
 
 def _shorten(text: str, limit: int = 100) -> str:

@@ -86,7 +86,8 @@ class Job(msgspec.Struct, frozen=True):
 
     `claim_seq` grows with every claim and is the fence. `attempt` counts runs; those that were not the job's own
     doing (`refunded`: interrupted, snoozed or lost with their node) don't count towards the retry's max_attempts.
-    `losses` counts the times its node died while it ran.
+    `losses` counts the times its node died while it ran. `may_have_placeholders` is false when the stored plan has
+    nothing that looks like one, which is cheap to see there.
     """
 
     id: int
@@ -101,6 +102,7 @@ class Job(msgspec.Struct, frozen=True):
     claimed_at: int
     node_id: int
     plan: Plan
+    may_have_placeholders: bool = True
 
     @property
     def counted_attempts(self) -> int:

@@ -39,19 +39,6 @@ def values_for(job: Job) -> Values:
     }
 
 
-def has_placeholders(command: HttpCommand) -> bool:
-    """Whether `fill_http` may change anything. Cheap, and true rather too often than too seldom."""
-    if MARK in command.url:
-        return True
-    if command.params and any(MARK in str(value) for value in command.params.values()):
-        return True
-    if command.headers and any(MARK in value for value in command.headers.values()):
-        return True
-    if command.json is not UNSET and MARK.encode() in bytes(command.json):
-        return True
-    return command.body is not None and MARK in command.body
-
-
 def fill_http(command: HttpCommand, values: Values) -> HttpCommand:
     """The command with every placeholder replaced."""
     changes: dict[str, Any] = {}

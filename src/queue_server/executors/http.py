@@ -20,7 +20,7 @@ from queue_server.domain.expect import HTTP_DEFAULT, HTTP_RANGE, expected_codes
 from queue_server.domain.instants import EPOCH, MICROSECOND
 from queue_server.domain.job import Job
 from queue_server.domain.outcome import Outcome, OutcomeKind, Output
-from queue_server.domain.placeholders import fill_http, has_placeholders, values_for
+from queue_server.domain.placeholders import fill_http, values_for
 from queue_server.executors.http_errors import outcome_of_error
 from queue_server.executors.http_request import Request, request_of
 from queue_server.executors.output import OutputBuffer
@@ -62,7 +62,7 @@ class HttpExecutor:
         command = job.plan.command
         if not isinstance(command, HttpCommand):
             raise TypeError(f"job {job.id} is not an http job")
-        if has_placeholders(command):
+        if job.may_have_placeholders:
             command = fill_http(command, values_for(job))
         timeout = command.timeout or self._default_timeout
         request = request_of(command, job)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pyreqwest.exceptions import (
+    BodyDecodeError,
     ConnectError,
     DetailedPyreqwestError,
     PyreqwestError,
@@ -18,7 +19,7 @@ _TOP = "error sending request for url"
 
 
 def outcome_of_error(error: Exception, url: str, *, timeout: float, received: int | None) -> Outcome:
-    """The outcome of a request that raised `error`; `received` counts body bytes, None before the response's head."""
+    """The outcome of a request that raised `error`; `received` counts body bytes, None where no head was seen."""
     causes = _causes(error)
     place = _host(url)
     if isinstance(error, RequestTimeoutError):
@@ -31,7 +32,7 @@ def _timeout_message(error: Exception, causes: Sequence[str], place: str, timeou
     if _CONNECT in causes:
         return f"timed out while connecting to {place}"
     if received is not None or isinstance(error, ReadTimeoutError):
-        return f"timed out after {timeout:g} s while reading the response of {place} ({received or 0} bytes came)"
+        return f"timed out after {timeout:g} s while reading the response of {place}{_came(received)}"
     return f"timed out after {timeout:g} s while waiting for the response of {place}"
 
 
@@ -41,9 +42,14 @@ def _failure_message(error: Exception, causes: Sequence[str], place: str, receiv
         return f"can't send this request to {place}: {error}"
     if isinstance(error, ConnectError) and _CONNECT in causes:
         return _connect_message(causes, place, last)
-    if received is not None:
-        return f"the response of {place} broke off after {received} bytes: {last}"
+    if received is not None or isinstance(error, BodyDecodeError):
+        return f"the response of {place} broke off{_came(received)}: {last}"
     return f"no proper response from {place}: {last}"
+
+
+def _came(received: int | None) -> str:
+    """How much of a body came. Not known when it ended within the first 64 KiB, which the library reads ahead."""
+    return "" if received is None else f" ({received} bytes came)"
 
 
 def _connect_message(causes: Sequence[str], place: str, last: str) -> str:

@@ -125,7 +125,7 @@ class Store(Protocol):
 
         A transition applies only while its job is in `from_state` with the same claim_seq; else it is stale and
         nothing of it is written, neither its attempt nor its callbacks. Of two transitions of one claim the first
-        applies.
+        applies. One that changes nothing is not written and does not apply.
 
         The claim first makes due jobs available, then takes up to `claim.slots` of them to run on its node, in the
         order priority descending, run_at, id. Each taken job is running, with attempt and claim_seq one higher. No

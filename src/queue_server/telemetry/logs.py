@@ -123,12 +123,12 @@ def printable(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """JSON whose unprintable characters (some end lines or steer terminals) are written as \\u escapes: the same JSON."""
+    """The same JSON, with escapes for unprintable characters: some of them end lines or steer terminals."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _own_stderr() -> TextIO:
-    """Stderr by a file object of our own: while its reader is stuck, whoever flushes sys.stderr must not hang with us."""
+    """Stderr by a file object of our own, so that a stuck reader does not hang whoever else flushes sys.stderr."""
     return open(sys.stderr.fileno(), "w", encoding="utf-8", errors="backslashreplace", closefd=False)

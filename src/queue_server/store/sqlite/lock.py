@@ -57,15 +57,19 @@ def refuse_network_file_system(database: Path) -> None:
 
 
 def file_system_of(folder: Path, mounts: Path) -> str:
-    """The type of the file system that holds `folder`, by the longest mount point in `mounts`; empty if unknown."""
+    """The type of the file system that holds `folder`, by the longest mount point in `mounts`; empty if unknown.
+
+    Of several at one mount point (autofs, and what it has mounted) the last is on top.
+    """
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     points = [(fields[1].replace("\\040", " "), fields[2]) for line in lines if len(fields := line.split()) > 2]
-    parents = {str(path) for path in (folder.absolute(), *folder.absolute().parents)}
-    holding = [(len(point), kind) for point, kind in points if point in parents]
-    return max(holding, default=(0, ""))[1]
+    real = folder.resolve()
+    parents = {str(path) for path in (real, *real.parents)}
+    holding = [(len(point), place, kind) for place, (point, kind) in enumerate(points) if point in parents]
+    return max(holding, default=(0, 0, ""))[2]
 
 
 def _open(path: Path) -> int:

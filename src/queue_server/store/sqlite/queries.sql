@@ -7,6 +7,7 @@
 -- name: save_next_id
 update sequence set next = ?1 where name = 'job';
 
+-- The next free job id, also where a database was copied together by hand.
 -- name: load_next_id
 select max(next, (select coalesce(max(id), 0) + 1 from job)) from sequence where name = 'job';
 
@@ -49,20 +50,26 @@ where id in (select value from json_each(?1));
 select json_group_array(coalesce(cast((select plan from payload where job_id = value) as text), '') order by key)
 from json_each(?1);
 
+-- The plan of one job as it is stored, where one of many is no text.
+-- name: plan
+select coalesce((select plan from payload where job_id = ?1), '');
+
 -- Apply transitions, each only while the job is in the state and of the claim that the decision was made for: the fence.
+-- One that changes nothing is not applied: it must not wipe what is known of the job's end.
 -- name: finish_all
 with change (id, from_state, claim_seq, state, run_at, ended_at, refunded, losses, reason) as (values {rows})
 update job
 set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
     refunded = change.refunded, losses = change.losses, reason = change.reason, node_id = null
 from change
-where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq;
+where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq
+    and change.state <> change.from_state;
 
 -- The same for one transition, where some of a batch did not apply and it must be known which.
 -- name: finish
 update job
 set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9, node_id = null
-where id = ?1 and state = ?2 and claim_seq = ?3;
+where id = ?1 and state = ?2 and claim_seq = ?3 and ?4 <> ?2;
 
 -- Record ended attempts.
 -- name: insert_attempts
@@ -79,6 +86,7 @@ from job
 where state = 'running' and node_id not in (select id from node)
 order by node_id, id limit ?1;
 
+-- Add this process as a node whose lease starts now.
 -- name: insert_node
 insert into node (name, slots, started_at, beat_at) values (?1, ?2, ?3, ?3) returning id;
 
@@ -86,12 +94,15 @@ insert into node (name, slots, started_at, beat_at) values (?1, ?2, ?3, ?3) retu
 -- name: delete_other_nodes
 delete from node where id <> ?1;
 
+-- Remove a node that has stopped.
 -- name: delete_node
 delete from node where id = ?1;
 
+-- Renew a node's lease.
 -- name: beat
 update node set beat_at = ?2 where id = ?1;
 
+-- The job slots of all nodes.
 -- name: total_slots
 select coalesce(sum(slots), 0) from node;
 
@@ -100,23 +111,26 @@ select coalesce(sum(slots), 0) from node;
 select json_group_array(id)
 from (select id from job where state = ?1 and ended_at < ?2 order by ended_at, id limit ?3);
 
+-- Delete jobs by id: a JSON list. Their plans and attempts go with the next two.
 -- name: delete_jobs
 delete from job where id in (select value from json_each(?1));
 
+-- Delete the plans of jobs.
 -- name: delete_payloads
 delete from payload where job_id in (select value from json_each(?1));
 
+-- Delete the attempts of jobs.
 -- name: delete_attempts
 delete from attempt where job_id in (select value from json_each(?1));
 
--- The number of jobs by state; each part counts a partial index. At start only: the writer keeps the counts from then on.
+-- The number of jobs by state; each part counts (a part of) a partial index. At start only: the writer keeps the counts from then on.
 -- name: count
 select 'scheduled', count(*) from job where state = 'scheduled'
 union all select 'available', count(*) from job where state = 'available'
 union all select 'running', count(*) from job where state = 'running'
-union all select 'completed', count(*) from job where state = 'completed'
-union all select 'failed', count(*) from job where state = 'failed'
-union all select 'cancelled', count(*) from job where state = 'cancelled';
+union all select 'completed', count(*) from job where state = 'completed' and ended_at is not null
+union all select 'failed', count(*) from job where state = 'failed' and ended_at is not null
+union all select 'cancelled', count(*) from job where state = 'cancelled' and ended_at is not null;
 
 -- One job with the facts of its last ended attempt.
 -- name: get
@@ -141,6 +155,7 @@ left join attempt on attempt.job_id = job.id
 where job.id < ?1 and (?2 is null or job.state = ?2) and (?3 is null or job.context = ?3)
 order by job.id desc limit ?4;
 
+-- The ended attempts of a job, oldest first, without their output.
 -- name: attempts
 select job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error
 from attempt where job_id = ?1 order by claim_seq;

@@ -40,6 +40,7 @@ class Readers:
         self._threads = ThreadPoolExecutor(THREADS, "sqlite-reader")
         self._local = threading.local()
         self._connections: list[apsw.Connection] = []
+        self._is_closed = False
 
     async def expired(self, limit: int) -> list[Job]:
         """See Store.expired."""
@@ -56,7 +57,7 @@ class Readers:
 
     async def find(self, wanted: JobFilter) -> list[JobRecord]:
         """See Store.find."""
-        before = NO_LIMIT if wanted.before_id is None else wanted.before_id
+        before = NO_LIMIT if wanted.before_id is None else min(wanted.before_id, NO_LIMIT)
         rows = await self._read("find", before, wanted.state, wanted.context, wanted.limit)
         return [_record(row) for row in rows]
 
@@ -71,11 +72,14 @@ class Readers:
 
     def close(self) -> None:
         """End the threads and close their connections. Blocks until running reads have ended."""
+        self._is_closed = True
         self._threads.shutdown()
         for connection in self._connections:
             connection.close()
 
     async def _read(self, name: str, *values: Any) -> Sequence[Any]:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._execute, name, values)
 
     def _execute(self, name: str, values: tuple[Any, ...]) -> Sequence[Any]:
@@ -84,6 +88,8 @@ class Readers:
             deadline = self._monotonic() + TIME_LIMIT_S
             connection.set_progress_handler(lambda: self._monotonic() > deadline, STEPS_PER_CHECK)
             return list(connection.execute(QUERIES[name], values))
+        except OverflowError:
+            return []  # an id that SQLite can't hold is no row's
         except apsw.InterruptError:
             raise StoreUnavailable(f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down") from None
         except apsw.Error as error:

@@ -7,6 +7,7 @@ import msgspec
 
 from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
+from queue_server.domain.placeholders import MARK
 from queue_server.domain.state import State
 from queue_server.store.sqlite.bulk import Row
 
@@ -32,7 +33,7 @@ claim_order = attrgetter("rank", "run_at", "id")
 decode_claim_rows = msgspec.json.Decoder(list[ClaimRow]).decode
 
 
-def job_of_claim(row: ClaimRow, plan: str) -> Job:
+def job_of_claim(row: ClaimRow, plan: str | bytes) -> Job:
     """The job that was claimed. A plan that can't be read becomes a command that fails."""
     return Job(
         row.id,
@@ -47,6 +48,7 @@ def job_of_claim(row: ClaimRow, plan: str) -> Job:
         row.claimed_at,
         row.node_id,
         decode_plan(plan),
+        MARK in plan if isinstance(plan, str) else True,
     )
 
 

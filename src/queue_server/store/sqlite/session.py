@@ -114,8 +114,7 @@ class Session:
         self._run("claim", ids, wish.node_id, wish.now)
         self._changes[State.AVAILABLE] -= len(rows)
         self._changes[State.RUNNING] += len(rows)
-        plans: list[str] = json.decode(self._value("plans", (ids,)))
-        return Claimed(tuple(map(job_of_claim, rows, plans)), self._next_due)
+        return Claimed(tuple(map(job_of_claim, rows, self._plans(rows, ids))), self._next_due)
 
     def purge(self, ended_before: Mapping[State, int], limit: int) -> int:
         """Delete up to `limit` final jobs."""
@@ -150,6 +149,12 @@ class Session:
         values = (type_, min(limit, wish.slots.total, CLAIM_LIMIT), wish.now, wish.node_id)
         return decode_claim_rows(self._value("claimable", values))
 
+    def _plans(self, rows: Sequence[ClaimRow], ids: str) -> Sequence[str | bytes]:
+        try:
+            return json.decode(self._value("plans", (ids,)))
+        except UnicodeDecodeError:  # a damaged plan must not keep the others from running
+            return [self._value("plan", (row.id,)) for row in rows]
+
     def _record(self, ended: Sequence[Transition]) -> None:
         """What goes with transitions that apply: attempts, callbacks, counts."""
         self._bulk("insert_attempts", [attempt_row(change.attempt) for change in ended if change.attempt is not None])
@@ -161,6 +166,8 @@ class Session:
             self._changes[change.state] += 1
             if change.run_at is not None:
                 self._arrive(change.state, change.run_at)
+        if any(change.from_state is State.SCHEDULED for change in ended):
+            self._next_due = self._value("next_due")
 
     def _promote(self, now: int) -> None:
         self._run("promote", now, PROMOTE_PAGE)

@@ -72,6 +72,8 @@ class Writer:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._session = Session(database)
         self._broken: str | None = None
+        self._closing = threading.Lock()
+        self._is_closed = False
         self._arrival_listeners: list[ArrivalListener] = []
         self._failure_listeners: list[Callable[[str], None]] = []
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -92,11 +94,17 @@ class Writer:
 
     def submit(self, work: Work) -> None:
         """Queue a piece of work; its future gets the result, or a StoreError."""
-        self._queue.put(work)
+        with self._closing:
+            if not self._is_closed:
+                self._queue.put(work)
+                return
+        self._answer([(work, StoreUnavailable("the store is closed"))])
 
     def close(self) -> None:
         """Write what is queued, then end the thread and close the file. Blocks."""
-        self._queue.put(None)
+        with self._closing:
+            self._is_closed = True
+            self._queue.put(None)
         self._thread.join()
         self._database.close()
 

@@ -41,8 +41,9 @@ create index job_claim on job (type, rank, run_at, id) where state = 'available'
 create index job_due on job (run_at, id) where state = 'scheduled';
 -- For expired: the running jobs of a node.
 create index job_running on job (node_id, id) where state = 'running';
--- For purge and count: ended jobs by state and end.
-create index job_ended on job (state, ended_at, id) where state in ('completed', 'failed', 'cancelled');
+-- For purge and count: ended jobs by state and end. (SQLite does not see that `state = ?` is one of `state in (…)`, but it
+-- does see that `ended_at < ?` is not null.)
+create index job_ended on job (state, ended_at, id) where ended_at is not null;
 
 create table payload (
     job_id integer primary key,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.oracle import Verdict, judge
-from tests.support.server import PROGRAM, Server, end
+from tests.support.server import PROGRAM, Server, end, timed
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -53,9 +53,12 @@ def run_kill_loop(
                     time.sleep(chance.random())  # the moment of the fault is by chance
                     server.kill()
                 ready.append(_start(server))
-        _drain(server, drain_s)
+        is_drained = _drain(server, drain_s)
         server.stop()
-    return Run(judge(folder, server.db, SLOTS), ready)
+    verdict = judge(folder, server.db, SLOTS)
+    if not is_drained:
+        verdict.complaints.append(f"I1 not every job had ended {drain_s:.0f} s after the last kill")
+    return Run(verdict, ready)
 
 
 def _seed() -> int:
@@ -66,22 +69,8 @@ def _seed() -> int:
 
 def _start(server: Server) -> float:
     """Seconds until the server takes jobs."""
-    from tests.support.server import free_port
-
-    server.port = server.port or free_port()
-    server.launch()
-    start = time.monotonic()
-
-    def takes_jobs() -> bool:
-        assert server.process
-        assert server.process.poll() is None, server.log
-        try:
-            return server.call("GET", "/readyz").status == 200
-        except OSError:
-            return False
-
-    until(takes_jobs, 60, "the server's start")
-    return time.monotonic() - start
+    seconds, _ = timed(server.start_unread)
+    return seconds
 
 
 def _wait_for_work(log: Path, more: int) -> None:
@@ -94,12 +83,17 @@ def _count(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def _drain(server: Server, within_s: float) -> None:
+def _drain(server: Server, within_s: float) -> bool:
+    """Whether every job ended in time."""
+
     def is_idle() -> bool:
         data = server.get("/jobs/status")["data"]
         return data["waiting"] == data["working"] == 0
 
-    until(is_idle, within_s, "the end of all jobs")
+    try:
+        return until(is_idle, within_s)
+    except AssertionError:
+        return False
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def variant(name: str) -> tuple[str, ...]:
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_oracle_notices_a_server_that_acknowledges_before_its_commit(tmp_path: Path) -> None:
-    run = run_kill_loop(tmp_path, 5, program=variant("acknowledge_before_commit"))
+    run = run_kill_loop(tmp_path, 5, program=variant("acknowledge_before_commit"), drain_s=10)
     print(run)
     assert [text for text in run.verdict.complaints if text.startswith("I1")]
 
@@ -47,6 +47,6 @@ def test_oracle_notices_a_server_that_acknowledges_before_its_commit(tmp_path: P
 @pytest.mark.timeout(300)
 def test_oracle_notices_a_server_without_fence_that_rescues_what_runs(tmp_path: Path) -> None:
     program = variant("no_fence_and_rescue_while_running")
-    run = run_kill_loop(tmp_path, 2, program=program, target_delay=0.1)
+    run = run_kill_loop(tmp_path, 2, program=program, target_delay=0.1, drain_s=20)
     print(run)
     assert [text for text in run.verdict.complaints if text.startswith(("I3", "I4"))]

@@ -44,10 +44,15 @@ def acknowledge_before_commit() -> None:
 def no_fence_and_rescue_while_running() -> None:
     """The rescuer takes any running job, and an end is written whoever has the job by then."""
     rescuer.SCAN_S = 0.05
-    expired = session.QUERIES["expired"]
-    session.QUERIES["expired"] = expired.replace("and node_id not in (select id from node)", "")
-    session.QUERIES["applicable"] = "select json_group_array(key order by key) from json_each(?1)"
-    assert session.QUERIES["expired"] != expired
+    _plant("expired", "and node_id not in (select id from node)", "")
+    _plant("finish_all", "and job.state = change.from_state and job.claim_seq = change.claim_seq", "")
+    _plant("finish", "and state = ?2 and claim_seq = ?3", "and ?3 is not null")
+
+
+def _plant(query: str, sound: str, broken: str) -> None:
+    text = session.QUERIES[query]
+    assert sound in text, f"the query {query} has changed: plant the bug anew"
+    session.QUERIES[query] = text.replace(sound, broken)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.fixtures import Starter
 from tests.support.raw import Answer
-from tests.support.server import Server
+from tests.support.server import Server, running
 from tests.support.target import Reply, Target
 from tests.support.waiting import until
 
@@ -118,8 +118,6 @@ def test_exec_off_refuses_commands_and_names_the_setting(
 
 @pytest.fixture(scope="module")
 def exec_off(tmp_path_factory: pytest.TempPathFactory) -> object:
-    from tests.support.server import running
-
     with running(tmp_path_factory.mktemp("off"), "--shutdown-grace", "0") as server:
         yield server
 

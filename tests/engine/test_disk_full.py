@@ -6,8 +6,6 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from tests.support.fixtures import Starter
 from tests.support.mounts import fill, small_disk
 from tests.support.raw import Answer
@@ -63,9 +61,8 @@ def test_full_disk_refuses_new_jobs_and_keeps_the_ends_of_running_ones(
             assert database.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.parametrize("signals", [3])
 def test_server_that_can_not_write_ends_by_the_third_signal_and_loses_nothing(
-    make_server: Starter, target: Target, path: str, tmp_path: Path, signals: int
+    make_server: Starter, target: Target, path: str, tmp_path: Path
 ) -> None:
     release = threading.Event()
     target.on(path, Reply(hold=release), Reply(200))
@@ -79,11 +76,11 @@ def test_server_that_can_not_write_ends_by_the_third_signal_and_loses_nothing(
         add_until_refused(server, target.on(path + "/more"), [])
         release.set()
         until(lambda: "the store can't be written, trying again" in server.log, 15)
-        for number in range(1, signals + 1):
+        for number in range(1, 4):
             assert server.process
             if server.process.poll() is None:
                 server.signal(signal.SIGTERM)
-            if number < signals:
+            if number < 3:
                 until(lambda number=number: server.process.poll() is not None or server.log.count("SIGTERM") >= number)
         assert server.ended(10) in (0, 130)
         filler.unlink()

@@ -12,6 +12,9 @@ from tests.support.server import Server, free_port
 from tests.support.target import NEVER, OK, Reply, Target, running_target
 from tests.support.waiting import until
 
+READ_AHEAD = 64 * 1024
+"""Bytes that the library reads before it shows the head; what it holds when the connection fails is lost."""
+
 server, target, path = fixtures.server, fixtures.target, fixtures.path
 make_server = fixtures.make_server
 
@@ -56,10 +59,11 @@ def test_timeout_while_reading_is_named(server: Server, target: Target, path: st
     job = server.run({"type": "http", "url": target.on(path, reply), "timeout": 0.5})
     assert (job["state"], job["outcome"]) == ("failed", "timed_out")
     assert job["error"].startswith("timed out after 0.5 s while reading the response of 127.0.0.1:")
-    if size > 64 * 1024:  # the library reads so much ahead before it shows the head
+    if size > READ_AHEAD:
         assert job["exit_code"] == 200
-        assert job["error"].endswith(f"({size} bytes came)")
-        assert server.output(job["id"]) == b"x" * size
+        kept = server.output(job["id"])
+        assert size - 2 * READ_AHEAD < len(kept) <= size
+        assert job["error"].endswith(f"({len(kept)} bytes came)")
 
 
 def test_connection_refused_is_named(server: Server) -> None:
@@ -85,7 +89,7 @@ BROKEN = {
     "broken off in a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf", " broke off: "),
     "broken off late": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + b"x" * 300_000,
-        "broke off (300000 bytes came)",
+        " bytes came): ",
     ),
     "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf", " broke off: "),
     "garbage": (b"\x00\x01garbage\r\n\r\n", "no proper response"),

@@ -74,6 +74,22 @@ class Server:
         self.port = int(until(address, within_s, "the address line")[2])
         return self
 
+    def start_unread(self) -> "Server":
+        """Start it on a known port, for when its log tells no address; it takes jobs when this returns."""
+        self.port = self.port or free_port()
+        self.launch()
+
+        def takes_jobs() -> bool:
+            assert self.process
+            assert self.process.poll() is None, self.log
+            try:
+                return self.call("GET", "/readyz").status == 200
+            except OSError:
+                return False
+
+        until(takes_jobs, 60, "the server's start")
+        return self
+
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return {**kept, "HOME": str(self.folder), **self._environ}

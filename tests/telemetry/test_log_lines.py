@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.fixtures import Starter
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 from tests.support.target import Reply, Target
 from tests.support.waiting import until
 
@@ -109,7 +109,7 @@ def test_json_log_is_an_object_a_line(make_server: Starter, target: Target, path
 
 def test_quiet_log_level_leaves_out_the_ends_of_jobs(make_server: Starter, target: Target, path: str) -> None:
     server = make_server("--log-level", "warning")
-    _launch_on_known_port(server)
+    server.start_unread()
     server.run({"type": "http", "url": target.on(path, Reply(500))})
     assert server.stop() == 0
     assert server.log == ""
@@ -120,7 +120,7 @@ def test_reader_of_the_log_that_stops_reading_does_not_stop_the_server(
 ) -> None:
     reading, writing = os.pipe()
     server = make_server("--concurrency", "20", stderr=writing)
-    server.port = _launch_on_known_port(server)
+    server.start_unread()
     os.close(writing)
     context = "x" * 250
     jobs = [server.add({"type": "http", "url": target.on(path)}, context=context) for _ in range(300)]
@@ -137,7 +137,7 @@ def test_reader_of_the_log_that_goes_away_does_not_stop_the_server(
 ) -> None:
     reading, writing = os.pipe()
     server = make_server(stderr=writing)
-    server.port = _launch_on_known_port(server)
+    server.start_unread()
     os.close(writing)
     os.close(reading)
     for _ in range(5):
@@ -145,29 +145,12 @@ def test_reader_of_the_log_that_goes_away_does_not_stop_the_server(
     assert server.stop() == 0
 
 
-def _launch_on_known_port(server: Server) -> int:
-    """Start a server whose log can't be read; it answers when this returns."""
-    server.port = free_port()
-    server.launch()
-
-    def answers() -> bool:
-        assert server.process
-        assert server.process.poll() is None
-        try:
-            return server.call("GET", "/readyz").status == 200
-        except OSError:
-            return False
-
-    until(answers, 30)
-    return server.port
-
-
 def test_terminal_has_colours_and_no_color_has_none(make_server: Starter, target: Target) -> None:
     shown = []
     for environ in ({}, {"NO_COLOR": "1"}):
         ours, theirs = pty.openpty()
         server = make_server(stderr=theirs, environ={"TERM": "xterm", **environ})
-        _launch_on_known_port(server)
+        server.start_unread()
         server.run({"type": "http", "url": target.url})
         assert server.stop() == 0
         os.close(theirs)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.raw import parse, send_raw
 from tests.support.server import FORM, Server
 
-LIVE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LIVE = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -24,7 +24,7 @@ Ended = Callable[[Job, Transition, bool], None]
 """Told of each decision once it is durable, and whether it applied (False: the job was no longer this claim's)."""
 
 GATHER_S = 0.002
-GATHER_FROM = 4
+GATHER_FROM = 16
 """After a turn that moved so many jobs the next one gathers (docs/decisions/0005)."""
 
 FIRST_PAUSE_S = 0.1
@@ -143,6 +143,9 @@ class Dispatcher:
         pause = FIRST_PAUSE_S
         while isinstance(error, StoreUnavailable):
             self._log.warning("the store can't be written, trying again", ends_of_jobs=len(decisions), error=str(error))
+            if self._is_closing and pause == LONGEST_PAUSE_S:
+                self._log.error("the ends of jobs are lost: their jobs will run again", jobs=len(decisions))
+                return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
             try:

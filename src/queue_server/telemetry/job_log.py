@@ -5,7 +5,7 @@ These lines are as frequent as jobs, so they are made without the logger's machi
 
 from typing import Any
 
-from queue_server.domain.command import summary
+from queue_server.domain.command import ExecCommand, summary
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
@@ -46,7 +46,7 @@ class JobLog:
         report, attempt = job.plan.report, change.attempt
         who = f"job {job.id}" if report is None else f"callback of job {report.job_id}: job {job.id}"
         head = f"{mark} {who} {VERBS[change.state]}"
-        result = "" if attempt is None else f"{_code(attempt.exit_code)}in {_seconds(change):.3f} s  "
+        result = "" if attempt is None else f"{_code(job, attempt.exit_code)}in {_seconds(change):.3f} s  "
         reason = f"  {change.reason}" if change.reason else ""
         body = f"  {result}{summary(job.plan.command)}{reason}  "
         if self._output.colour:
@@ -78,8 +78,10 @@ def fields_of(job: Job, change: Transition) -> dict[str, Any]:
     return fields
 
 
-def _code(exit_code: int | None) -> str:
-    return "" if exit_code is None else f"{exit_code} "
+def _code(job: Job, exit_code: int | None) -> str:
+    if exit_code is None:
+        return ""
+    return f"exit {exit_code} " if isinstance(job.plan.command, ExecCommand) else f"{exit_code} "
 
 
 def _seconds(change: Transition) -> float:

@@ -2,6 +2,7 @@ import asyncio
 
 import msgspec
 
+from queue_server.domain.job import Job
 from queue_server.domain.outcome import OutcomeKind
 from queue_server.domain.state import State
 from tests.builders.jobs import NOW, SECOND, decided, new_job
@@ -39,7 +40,8 @@ async def test_jobs_of_a_living_node_are_not_expired(store, node):
 async def test_jobs_of_a_deregistered_node_are_expired(store, node):
     job = await add_and_claim(store, node, new_job())
     await store.deregister(node.id)
-    assert list(await store.expired(NOW, LEASE, 10)) == [job]
+    (lost,) = await store.expired(NOW, LEASE, 10)
+    assert _is_same(lost, job)
 
 
 async def test_jobs_of_an_earlier_run_are_rescued_after_reopening(backend):
@@ -51,7 +53,7 @@ async def test_jobs_of_an_earlier_run_are_rescued_after_reopening(backend):
         pages = []
         while page := await store.expired(NOW + 2 * LEASE, LEASE, 2):
             pages.append(len(page))
-            assert all(lost in jobs for lost in page)
+            assert all(any(_is_same(lost, job) for job in jobs) for lost in page)
             turn = await store.turn([decided(lost, OutcomeKind.LEASE_EXPIRED) for lost in page], None)
             assert all(turn.applied)
         assert pages == [2, 2, 1]
@@ -97,4 +99,9 @@ async def test_stale_rescue_does_not_touch_a_job_that_runs_again(store, node):
     (again,) = await claim(store, node)
     assert list((await store.turn([decided(job, OutcomeKind.LEASE_EXPIRED)], None)).applied) == [False]
     assert (await store.get(job.id)).claim_seq == again.claim_seq
-    assert msgspec.structs.asdict(await store.get(job.id))["state"] is State.RUNNING
+    assert (await store.get(job.id)).state is State.RUNNING
+
+
+def _is_same(one: Job, other: Job) -> bool:
+    """Whether they agree in all but the hint about placeholders, which may always be true."""
+    return one == msgspec.structs.replace(other, may_have_placeholders=one.may_have_placeholders)

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: `python tools/docs.py` (or `make docs`). A test holds that they are current.
+"""Writes the generated parts of the documentation (`make docs`). A test holds that they are current.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -56,7 +56,7 @@ def transitions() -> str:
     """The transition table: a row for each outcome, a column for each state."""
     lines = ["| outcome | " + " | ".join(f"`{state}`" for state in State) + " |", "|---" * (len(State) + 1) + "|"]
     for kind in OutcomeKind:
-        cells = ["–" if (rule := TABLE[state, kind]) is keep else rule.__name__.replace("_", " ") for state in State]
+        cells = ["." if (rule := TABLE[state, kind]) is keep else rule.__name__.replace("_", " ") for state in State]
         lines.append(f"| `{kind}` | " + " | ".join(cells) + " |")
     rules = {rule.__name__: rule for rule in TABLE.values()}
     lines.append("")

@@ -46,7 +46,7 @@ def test_status_has_the_first_servers_shape(make_server: object, server: Server)
 
 
 def test_status_counts_working_and_waiting_jobs(server: Server, target: Target, path: str) -> None:
-    before = server.get("/jobs/status")["data"]
+    before = until(lambda: idle if (idle := server.get("/jobs/status")["data"])["working"] == 0 else None)
     job = server.add({"type": "http", "url": target.on(path, Reply(never=True)), "timeout": 20})
     late = server.add({"type": "http", "url": target.url + path}, delay=3600)
     target.wait(path)

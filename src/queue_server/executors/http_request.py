@@ -1,4 +1,4 @@
-"""From an http command to the request that is sent: url, headers and body."""
+"""From an http command to the request that is sent: where to, headers and body."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -10,34 +10,35 @@ from msgspec import UNSET
 
 from queue_server.domain.command import QUERY_METHODS, HttpCommand
 from queue_server.domain.job import Job, Report
+from queue_server.executors.http_client.client import Message
+from queue_server.executors.http_client.origin import resource_of
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 Headers = list[tuple[str, str]]
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What is sent, apart from what the client adds (Host, User-Agent, Content-Length)."""
-
-    method: str
-    url: str
-    headers: Headers
-    body: bytes | None
-
-
-def request_of(command: HttpCommand, job: Job) -> Request:
-    """The request for one attempt of `job`; the command's placeholders are already filled."""
+def message_of(command: HttpCommand, job: Job, user_agent: str) -> Message:
+    """The request for one attempt of `job`; the command's placeholders are already filled. ValueError for a bad url."""
     method, url = command.effective_method, command.url
     content_type, body = _body(command, method, job.plan.report)
     if command.params and method in QUERY_METHODS:
         url = with_query(url, form(command.params))
+    resource = resource_of(url)
     headers = own_headers(job)
     headers.append(("Idempotency-Key", str(job.id)))
     if content_type:
         headers.append(("Content-Type", content_type))
+    if resource.credentials:
+        headers.append(("Authorization", f"Basic {resource.credentials}"))
     if command.headers:
-        headers = _with_given(headers, command.headers)
-    return Request(method, url, headers, body)
+        standard = [("Host", resource.origin.place), ("User-Agent", user_agent), ("Accept", "*/*")]
+        head = _with_given(standard + headers, command.headers)
+    else:
+        head = f"Host: {resource.origin.place}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\n{_lines(headers)}"
+    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+    text = f"{method} {resource.target} HTTP/1.1\r\n{head}{length}\r\n"
+    return Message(method, resource, text.encode("utf-8", "replace") + (body or b""))
 
 
 def own_headers(job: Job) -> Headers:
@@ -55,12 +56,16 @@ def own_headers(job: Job) -> Headers:
     return headers
 
 
-def _with_given(own: Headers, given: Mapping[str, str]) -> Headers:
-    """The job's headers beside ours. It may name its own Idempotency-Key and Content-Type; X-Queue-* stay ours."""
+def _with_given(own: Headers, given: Mapping[str, str]) -> str:
+    """The job's headers beside ours. It may name its own of all but X-Queue-*, which stay ours."""
     names = {name.lower() for name in given}
     kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in names]
     fixed = {name.lower() for name, _ in kept}
-    return kept + [(name, value) for name, value in given.items() if name.lower() not in fixed]
+    return _lines(kept + [(name, value) for name, value in given.items() if name.lower() not in fixed])
+
+
+def _lines(headers: Headers) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def form(params: Mapping[str, Any]) -> str:

@@ -1,0 +1,82 @@
+"""Sending a request and getting its response, on a connection that is kept or a new one."""
+
+import asyncio
+
+import msgspec
+
+from queue_server.executors.http_client.connection import Connection
+from queue_server.executors.http_client.failures import ConnectionClosed, RequestFailed, RequestTimedOut
+from queue_server.executors.http_client.origin import Origin, Resource
+from queue_server.executors.http_client.pool import Pool
+from queue_server.executors.http_client.response import Response
+
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+"""Idempotent methods (RFC 9110 section 9.2.2): sent once more when a kept connection turns out to be closed."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A request as it is sent."""
+
+    method: str
+    resource: Resource
+    data: bytes
+
+
+class Client:
+    """Sends requests."""
+
+    def __init__(self, connect_timeout: float) -> None:
+        self._pool = Pool(connect_timeout)
+
+    async def send(self, message: Message, response: Response, time_limit: float) -> None:
+        """Fill `response` within `time_limit` seconds; RequestFailed if that does not come about.
+
+        What had come by then is in `response` all the same. A cancelled call drops the connection.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + time_limit
+        origin = message.resource.origin
+        connection = self._pool.take(origin)
+        if connection is not None:
+            try:
+                await self._exchange(connection, message, response, deadline, time_limit)
+            except ConnectionClosed:
+                if response.is_begun or message.method not in REPEATABLE:
+                    raise
+            else:
+                return
+        connection = await self._pool.connect(origin, deadline - loop.time())
+        await self._exchange(connection, message, response, deadline, time_limit)
+
+    def close(self) -> None:
+        """Close what is unused."""
+        self._pool.close()
+
+    async def _exchange(
+        self, connection: Connection, message: Message, response: Response, deadline: float, time_limit: float
+    ) -> None:
+        origin = message.resource.origin
+        timer = asyncio.get_running_loop().call_at(deadline, connection.expire)
+        try:
+            await connection.exchange(message.data, response, is_head=message.method == "HEAD")
+        except RequestTimedOut:
+            raise _timed_out(origin, response, time_limit) from None
+        except RequestFailed as failure:
+            raise type(failure)(_broken_off(origin, response, str(failure))) from None
+        finally:
+            timer.cancel()
+        self._pool.give_back(origin, connection)
+
+
+def _timed_out(origin: Origin, response: Response, time_limit: float) -> RequestTimedOut:
+    if response.head:
+        doing = f"while reading the response of {origin.place} ({response.size} bytes came)"
+    else:
+        doing = f"while waiting for the response of {origin.place}"
+    return RequestTimedOut(f"timed out after {time_limit:g} s {doing}")
+
+
+def _broken_off(origin: Origin, response: Response, why: str) -> str:
+    if response.head:
+        return f"the response of {origin.place} broke off after {response.size} bytes: {why}"
+    return f"no proper response from {origin.place}: {why}"

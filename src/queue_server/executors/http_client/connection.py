@@ -1,0 +1,136 @@
+"""One connection to a target: a request out, a response in, and again."""
+
+import asyncio
+
+import httptools
+
+from queue_server.executors.http_client.failures import ConnectionClosed, RequestFailed, RequestTimedOut
+from queue_server.executors.http_client.response import HEAD_LIMIT, Response
+
+END_OF_HEAD = b"\r\n\r\n"
+NO_ANSWER = Response(0)
+
+
+class Connection(asyncio.Protocol):
+    """An asyncio protocol that carries one exchange at a time.
+
+    After an exchange it is either `is_reusable`, or closed. Whatever arrives while none is under way closes it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._response = NO_ANSWER
+        self._done: asyncio.Future[None] | None = None
+        self._raw_head = b""
+        self._is_head_request = False
+        self.is_reusable = False
+        self.idle_since = 0.0
+
+    async def exchange(self, request: bytes, response: Response, *, is_head: bool = False) -> None:
+        """Send a request and fill `response`. RequestFailed when it breaks off; being cancelled closes the connection.
+
+        `is_head` says that the method is HEAD, whose responses have a length but no body.
+        """
+        if self._transport is None:
+            raise ConnectionClosed("not connected")
+        self._response = response
+        self._raw_head = b""
+        self._is_head_request = is_head
+        self.is_reusable = False
+        self._done = self._loop.create_future()
+        self._transport.write(request)
+        try:
+            await self._done
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._done = None
+
+    def expire(self) -> None:
+        """Time is up: end the exchange."""
+        self._fail(RequestTimedOut)
+
+    def close(self) -> None:
+        """Drop the connection at once."""
+        self.is_reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = transport  # pyright: ignore[reportAttributeAccessIssue] (create_connection makes a Transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._done is None or self._done.done():
+            self.close()
+            return
+        self._response.is_begun = True
+        if not self._response.head:
+            self._raw_head += data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(RequestFailed("the target wants to speak another protocol"))
+        except httptools.HttpParserError as error:
+            self._fail(RequestFailed(_parser_message(error)))
+        else:
+            if not self._response.head and len(self._raw_head) > HEAD_LIMIT:
+                self._fail(RequestFailed(f"the response's headers are larger than {HEAD_LIMIT} bytes"))
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol. A body without a length ends with the connection (RFC 9112 section 6.3)."""
+        if self._response.head and _ends_with_connection(self._response):
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.is_reusable = False
+        self._fail(ConnectionClosed(_lost_message(exc)))
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        head, _, self._raw_head = self._raw_head.partition(END_OF_HEAD)
+        status = self._parser.get_status_code()
+        if status < 200:  # an interim response (RFC 9110 section 15.2): the real one follows
+            return
+        self._response.status = status
+        self._response.head = head
+        if self._is_head_request:
+            self._finish()
+
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        self._response.take(body)
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        if self._parser.get_status_code() < 200 or self._done is None or self._done.done():
+            return
+        self.is_reusable = self._parser.should_keep_alive()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, error: Exception | type[Exception]) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+
+
+def _ends_with_connection(response: Response) -> bool:
+    return response.header("content-length") is None and response.header("transfer-encoding") is None
+
+
+def _parser_message(error: Exception) -> str:
+    return str(error).partition(" at ")[0] or type(error).__name__
+
+
+def _lost_message(error: Exception | None) -> str:
+    if error is None:
+        return "the connection was closed"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

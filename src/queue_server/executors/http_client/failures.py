@@ -1,0 +1,37 @@
+"""What can go wrong with a request, named by the step that failed."""
+
+import errno
+import socket
+import ssl
+
+
+class RequestFailed(Exception):
+    """The request did not get a whole response; the message is a sentence for the job's owner."""
+
+
+class RequestTimedOut(RequestFailed):
+    """Time was up, while connecting, waiting or reading."""
+
+
+class ConnectionClosed(RequestFailed):
+    """The connection ended before the response did."""
+
+
+def cannot_connect(error: Exception, place: str) -> RequestFailed:
+    """Names why no connection came about."""
+    match error:
+        case socket.gaierror():
+            message = f"can't resolve {place}: {error.strerror}"
+        case UnicodeError():
+            message = f"can't resolve {place}: it is no name of a host"
+        case ssl.SSLCertVerificationError():
+            message = f"TLS failed with {place}: {error.verify_message}"
+        case ssl.SSLError():
+            message = f"TLS failed with {place}: {(error.reason or str(error)).lower().replace('_', ' ')}"
+        case ConnectionRefusedError():
+            message = f"connection refused by {place}"
+        case OSError() if error.errno == errno.EMFILE:
+            message = f"can't connect to {place}: this server has too many files open (ulimit -n)"
+        case _:
+            message = f"can't connect to {place}: {getattr(error, 'strerror', None) or error}"
+    return RequestFailed(message)

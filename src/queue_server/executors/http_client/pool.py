@@ -1,0 +1,122 @@
+"""Connecting to targets, and using connections again."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections import defaultdict, deque
+from functools import cached_property
+from pathlib import Path
+
+import certifi
+
+from queue_server.executors.http_client.connection import Connection
+from queue_server.executors.http_client.failures import RequestTimedOut, cannot_connect
+from queue_server.executors.http_client.origin import Origin
+
+IDLE_S = 3.0
+"""How long an unused connection is kept: less than the 5 s after which common servers close theirs, so that a request
+does not meet a connection that is just being closed."""
+
+IDLE_LIMIT = 1024
+"""Unused connections that are kept for one origin."""
+
+
+class Pool:
+    """Connections by origin. Used in one event loop."""
+
+    def __init__(self, connect_timeout: float) -> None:
+        self._connect_timeout = connect_timeout
+        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        self._sweep: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if not _system_has_certificates():
+            context.load_verify_locations(certifi.where())
+        return context
+
+    def take(self, origin: Origin) -> Connection | None:
+        """An unused connection to the origin that is still open, the one used last; None if there is none."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if connection.is_reusable and self._loop.time() - connection.idle_since < IDLE_S:
+                return connection
+            connection.close()
+        return None
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it if it can't have one."""
+        idle = self._idle[origin]
+        if not connection.is_reusable or len(idle) >= IDLE_LIMIT:
+            connection.close()
+            return
+        connection.idle_since = self._loop.time()
+        idle.append(connection)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(IDLE_S, self._close_idle)
+
+    async def connect(self, origin: Origin, time_left: float) -> Connection:
+        """A new connection; RequestFailed naming what went wrong."""
+        limit = min(self._connect_timeout, time_left)
+        try:
+            async with asyncio.timeout(limit):
+                return await self._connect_to_any(origin, limit)
+        except TimeoutError:
+            raise RequestTimedOut(f"timed out while connecting to {origin.place}") from None
+        except (OSError, UnicodeError) as error:
+            raise cannot_connect(error, origin.place) from None
+
+    def close(self) -> None:
+        """Close what is unused."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.close()
+        self._idle.clear()
+
+    async def _connect_to_any(self, origin: Origin, limit: float) -> Connection:
+        """Try the origin's addresses in their order; each but the last gets its share of the time."""
+        found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        for address in addresses[:-1]:
+            try:
+                async with asyncio.timeout(limit / len(addresses)):
+                    return await self._connect_to(address, origin)
+            except OSError:  # a timeout is one too
+                continue
+        return await self._connect_to(addresses[-1], origin)
+
+    async def _connect_to(self, address: str, origin: Origin) -> Connection:
+        _, connection = await self._loop.create_connection(
+            lambda: Connection(self._loop),
+            address,
+            origin.port,
+            ssl=self._tls if origin.is_tls else None,
+            server_hostname=origin.host if origin.is_tls else None,
+        )
+        return connection
+
+    def _close_idle(self) -> None:
+        """Close connections that were unused for too long."""
+        oldest = self._loop.time() - IDLE_S
+        for origin, idle in list(self._idle.items()):
+            while idle and (idle[0].idle_since <= oldest or not idle[0].is_reusable):
+                idle.popleft().close()
+            if not idle:
+                del self._idle[origin]
+        self._sweep = self._loop.call_later(IDLE_S / 2, self._close_idle) if self._idle else None
+
+
+def _system_has_certificates() -> bool:
+    paths = ssl.get_default_verify_paths()
+    folder = Path(paths.capath) if paths.capath else None
+    return bool(paths.cafile) or bool(folder and folder.is_dir() and any(os.scandir(folder)))

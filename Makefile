@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup serve test test-all check format bench docs lock clean
+.PHONY: setup serve test test-all check format bench docs schema lock clean
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,9 @@ bench: $(VENV)/.ready-dev
 
 docs: $(VENV)/.ready-dev
 	$(BIN)/python tools/docs.py
+
+schema: $(VENV)/.ready-dev
+	$(BIN)/python tools/schema.py
 
 # The locks name versions and hashes only, so that any package index can serve them.
 COMPILE := $(BIN)/python -m piptools compile --quiet --strip-extras --generate-hashes --allow-unsafe \

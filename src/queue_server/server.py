@@ -175,21 +175,26 @@ def _executors(settings: Settings, clock: SystemClock) -> Mapping[type, Executor
     )
     if settings.exec == "off":
         return {HttpCommand: http}
-    commands = ExecExecutor(output_limit=settings.output_limit, default_timeout=settings.exec_timeout)
+    commands = ExecExecutor(
+        output_limit=settings.output_limit, default_timeout=settings.exec_timeout, places=_exec_slots(settings)
+    )
     return {HttpCommand: http, ExecCommand: commands}
 
 
-def _engine_options(settings: Settings) -> EngineOptions:
-    exec_slots = settings.exec_concurrency or 2 * (os.cpu_count() or 1)
+def _exec_slots(settings: Settings) -> int:
     if settings.exec == "off":
-        exec_slots = settings.concurrency  # what is left of a time when they were on must end, as failed
+        return settings.concurrency  # what is left of a time when they were on must end, as failed
+    return settings.exec_concurrency or 2 * (os.cpu_count() or 1)
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
     failed = settings.retention_failed
     retention = {
         State.COMPLETED: settings.retention_completed,
         State.FAILED: failed,
         State.CANCELLED: failed,
     }
-    return EngineOptions(settings.concurrency, exec_slots, retention)
+    return EngineOptions(settings.concurrency, _exec_slots(settings), retention)
 
 
 def _raise_file_limit() -> None:

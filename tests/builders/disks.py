@@ -26,6 +26,8 @@ class FaultyDisk(apsw.VFS):
     def __init__(self) -> None:
         self.accesses: list[Access] = []
         self.sync_error: Exception | None = None
+        self.failing_file: str | None = None
+        """The ending of the only file whose syncs fail; None: all do."""
         super().__init__("faulty-disk", REAL, makedefault=True)
 
     @classmethod
@@ -69,6 +71,6 @@ class FaultyFile(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802
         """See apsw.VFSFile."""
         self._disk.note("sync", self._ending)
-        if self._disk.sync_error is not None:
+        if self._disk.sync_error is not None and self._disk.failing_file in (None, self._ending):
             raise self._disk.sync_error
         super().xSync(flags)

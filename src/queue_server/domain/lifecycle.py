@@ -95,7 +95,7 @@ def cancel(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 
 
 def give_back(job: Job, outcome: Outcome, moment: Moment) -> Transition:
-    """Make it available again at its place; the attempt does not count, as its end was not the job's doing."""
+    """Make it available again; the attempt does not count, as its end was not the job's doing."""
     reason = outcome.error or "interrupted: the server was stopped"
     return _wait(job, outcome, moment, run_at=moment.now, reason=reason, refunded=1)
 

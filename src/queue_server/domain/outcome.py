@@ -53,3 +53,4 @@ class Outcome(msgspec.Struct, frozen=True):
 SUCCEEDED = OutcomeKind.SUCCEEDED
 FAILED = OutcomeKind.FAILED
 TIMED_OUT = OutcomeKind.TIMED_OUT
+SNOOZED = OutcomeKind.SNOOZED

@@ -7,8 +7,8 @@ The delay before attempt n + 1, after n counted attempts, with `d` = min_delay:
     linear       d * n
     exponential  d * 2 ** (n - 1)
 
-never more than max_delay, then spread by ± jitter (0.2 means 80 % to 120 %) so that jobs which failed together do not
-come back together. A target that says Retry-After is not asked sooner, but max_delay caps that wish too.
+spread by ± jitter (0.2 means 80 % to 120 %), so that jobs which failed together do not come back together, and never
+more than max_delay. A target that says Retry-After is not asked sooner, but max_delay caps that wish too.
 """
 
 from typing import Annotated, Literal

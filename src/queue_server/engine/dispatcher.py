@@ -24,7 +24,7 @@ Ended = Callable[[Job, Transition, bool], None]
 """Told of each decision once it is durable, and whether it applied (False: the job was no longer this claim's)."""
 
 GATHER_S = 0.002
-GATHER_FROM = 16
+GATHER_FROM = 4
 """After a turn that moved so many jobs the next one gathers (docs/decisions/0005)."""
 
 FIRST_PAUSE_S = 0.1

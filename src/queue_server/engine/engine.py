@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from queue_server.clock import Clock
+from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import StoreError
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
@@ -50,7 +51,7 @@ class Engine:
         self._clock = clock
         self._log = log
         self._job_log = job_log
-        self._slots = SlotPool(options.slots, options.exec_slots)
+        self._slots = SlotPool(options.slots, options.exec_slots, _ahead(executors))
         self._runner = Runner(executors, clock, chance, log)
         self._rescuer = Rescuer(store, clock, job_log.ended, log)
         self._cleaner = Cleaner(store, clock, options.retention, log)
@@ -136,3 +137,9 @@ class Engine:
             self._job_log.ended(job, change)
         else:
             self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)
+
+
+def _ahead(executors: Mapping[type, Executor]) -> Callable[[], int]:
+    """How many commands may be claimed beyond their slots; none where commands are off."""
+    executor = executors.get(ExecCommand)
+    return executor.ahead if executor else lambda: 0

@@ -22,6 +22,10 @@ class Executor(Protocol):
         """
         ...
 
+    def ahead(self) -> int:
+        """How many more jobs than slots are worth claiming now, because they will run in no time."""
+        ...
+
     def kill_at_once(self) -> None:
         """From now on, end cancelled runs without giving them time."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
@@ -10,12 +11,13 @@ from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import CannotStart
 from queue_server.domain.expect import EXIT_DEFAULT, EXIT_RANGE, expected_codes
 from queue_server.domain.job import Job
-from queue_server.domain.outcome import FAILED, SUCCEEDED, TIMED_OUT, Outcome, Output
+from queue_server.domain.outcome import FAILED, SNOOZED, SUCCEEDED, TIMED_OUT, Outcome, Output
 from queue_server.domain.placeholders import fill_exec, values_for
 from queue_server.executors.launcher.client import End, Launcher, Lost, Program, Run
 from queue_server.executors.launcher.messages import Ended, Refused
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
 from queue_server.executors.launcher.processes import signal_name
+from queue_server.executors.places import Places
 
 CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
@@ -30,6 +32,9 @@ KILL_PATIENCE_S = 5.0
 ERROR_LIMIT = 200
 """Characters of a command's own words in an outcome's error."""
 
+UNLIMITED = 1_000_000
+"""Places where nobody limits them."""
+
 LAST_PART = 16 * 1024
 """Bytes at the end of an output in which its last line is looked for."""
 
@@ -39,7 +44,7 @@ class ExecExecutor:
 
     `inherit` names more variables of the server's environment that commands may see. A command that names no
     working directory gets the one that the server was started in: so it was in the first Queue Server, whose
-    users have relative paths in their commands.
+    users have relative paths in their commands. At most `places` commands run at once; more may be claimed, see Places.
     """
 
     def __init__(
@@ -48,11 +53,13 @@ class ExecExecutor:
         output_limit: int,
         default_timeout: float,
         kill_after: float = 5.0,
+        places: int | None = None,
         inherit: Sequence[str] = (),
     ) -> None:
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._kill_after = kill_after
+        self._places = Places(places or UNLIMITED, time.monotonic)
         self._inherited = (*INHERITED, *inherit)
         self._environment: dict[bytes, bytes] = {}
         self._directory = b"/"
@@ -68,12 +75,24 @@ class ExecExecutor:
         self._directory = _working_directory()
         await self._living_launcher()
 
+    def ahead(self) -> int:
+        """See Executor.ahead."""
+        return self._places.ahead()
+
     async def run(self, job: Job) -> Outcome:
         """Run the command to its end; see the contract. What it printed comes back byte for byte."""
         command = job.plan.command
         if not isinstance(command, ExecCommand):
             return Outcome(FAILED, error="this is not a command that can be run on the server")
-        command = fill_exec(command, values_for(job))
+        ticket = await self._places.take()
+        if ticket is None:
+            return Outcome(SNOOZED, error="put off: the commands before it take long")
+        try:
+            return await self._run(job, fill_exec(command, values_for(job)))
+        finally:
+            self._places.leave(ticket)
+
+    async def _run(self, job: Job, command: ExecCommand) -> Outcome:
         try:
             launcher = await self._living_launcher()
             streams = Streams(_bytes(command.stdin or ""), self._output_limit, self._scratch)

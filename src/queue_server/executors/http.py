@@ -55,6 +55,10 @@ class HttpExecutor:
             return _failed(OutcomeKind.FAILED, failure, response)
         return self._judge(command, response)
 
+    def ahead(self) -> int:
+        """See Executor.ahead: requests have slots enough."""
+        return 0
+
     def kill_at_once(self) -> None:
         """See Executor.kill_at_once: requests are dropped at once anyway."""
 

@@ -58,10 +58,10 @@ def own_headers(job: Job) -> Headers:
 
 def _with_given(own: Headers, given: Mapping[str, str]) -> str:
     """The job's headers beside ours. It may name its own of all but X-Queue-*, which stay ours."""
-    names = {name.lower() for name in given}
-    kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in names]
+    theirs = {name.lower(): (name, value) for name, value in given.items()}  # each once: two Hosts are an attack
+    kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in theirs]
     fixed = {name.lower() for name, _ in kept}
-    return _lines(kept + [(name, value) for name, value in given.items() if name.lower() not in fixed])
+    return _lines(kept + [line for name, line in theirs.items() if name not in fixed])
 
 
 def _lines(headers: Headers) -> str:

@@ -9,7 +9,7 @@ import pytest
 from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.state import State
 from queue_server.store.contract import Claim
-from queue_server.store.sqlite import readers
+from queue_server.store.sqlite import checkpoints, readers
 from queue_server.store.sqlite import store as store_module
 from queue_server.store.sqlite.session import Session
 from tests.builders.jobs import HTTP, NOW, decided, new_job
@@ -115,6 +115,22 @@ async def test_failed_sync_is_never_tried_again(disk, backend):
     await store.close()
     async with opened(backend) as store:
         assert await store.get(ids[0]) is not None
+
+
+async def test_failed_sync_in_a_checkpoint_stops_the_store(disk, backend, monkeypatch):
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 20)
+    store = backend.open()
+    heard = asyncio.get_running_loop().create_future()
+    store.on_failure(heard.set_result)
+    disk.failing_file, disk.sync_error = "", apsw.IOError("no luck")
+    ids = await store.add([new_job() for _ in range(1000)])
+    assert "nothing more is accepted" in await asyncio.wait_for(heard, 10)
+    with pytest.raises(StoreUnavailable):
+        await store.add([new_job()])
+    disk.sync_error = None
+    await store.close()
+    async with opened(backend) as store:
+        assert (await store.counts())[State.AVAILABLE] == len(ids)
 
 
 async def test_failed_sync_fails_the_whole_group(disk, backend):

@@ -13,6 +13,10 @@ from queue_server.executors.http_client.response import Response
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 """Idempotent methods (RFC 9110 section 9.2.2): sent once more when a kept connection turns out to be closed."""
 
+REPEAT_WITHIN_S = 1.0
+"""A connection that was already being closed breaks within a round trip. One that breaks later had carried the request
+to the target, which may have done what was asked: it must not be asked twice."""
+
 
 class Message(msgspec.Struct, frozen=True):
     """A request as it is sent."""
@@ -41,7 +45,8 @@ class Client:
             try:
                 await self._exchange(connection, message, response, deadline, time_limit)
             except ConnectionClosed:
-                if response.is_begun or message.method not in REPEATABLE:
+                waited = loop.time() - deadline + time_limit
+                if response.is_begun or message.method not in REPEATABLE or waited > REPEAT_WITHIN_S:
                     raise
             else:
                 return

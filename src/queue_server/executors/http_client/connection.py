@@ -1,13 +1,15 @@
 """One connection to a target: a request out, a response in, and again."""
 
 import asyncio
+import re
 
 import httptools
 
 from queue_server.executors.http_client.failures import ConnectionClosed, RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.response import HEAD_LIMIT, Response
 
-END_OF_HEAD = b"\r\n\r\n"
+END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+HAS_LENGTH = re.compile(rb"^(?:content-length:|transfer-encoding:.*\bchunked[ \t\r]*$)", re.IGNORECASE | re.MULTILINE)
 NO_ANSWER = Response(0)
 
 
@@ -21,6 +23,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # as RFC 9112 section 2.2 allows
         self._response = NO_ANSWER
         self._done: asyncio.Future[None] | None = None
         self._raw_head = b""
@@ -34,7 +37,7 @@ class Connection(asyncio.Protocol):
         `is_head` says that the method is HEAD, whose responses have a length but no body.
         """
         if self._transport is None:
-            raise ConnectionClosed("not connected")
+            raise ConnectionClosed("the connection was closed")
         self._response = response
         self._raw_head = b""
         self._is_head_request = is_head
@@ -48,6 +51,7 @@ class Connection(asyncio.Protocol):
             raise
         finally:
             self._done = None
+            self._response = NO_ANSWER  # an idle connection keeps nothing alive
 
     def expire(self) -> None:
         """Time is up: end the exchange."""
@@ -83,47 +87,56 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """See asyncio.Protocol. A body without a length ends with the connection (RFC 9112 section 6.3)."""
-        if self._response.head and _ends_with_connection(self._response):
+        self.is_reusable = False
+        if self._response.head and not HAS_LENGTH.search(self._response.head):
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
-        self.is_reusable = False
+        self._transport = None
         self._fail(ConnectionClosed(_lost_message(exc)))
+
+    def on_message_begin(self) -> None:
+        """See httptools. What follows a response was not asked for; it must not answer the next request."""
+        if self._response.head:
+            raise RequestFailed("more came than one response")
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        head, _, self._raw_head = self._raw_head.partition(END_OF_HEAD)
+        head, self._raw_head = END_OF_HEAD.split(self._raw_head.lstrip(b"\r\n"), 1)
         status = self._parser.get_status_code()
         if status < 200:  # an interim response (RFC 9110 section 15.2): the real one follows
             return
         self._response.status = status
         self._response.head = head
+        self._raw_head = b""
         if self._is_head_request:
             self._finish()
 
     def on_body(self, body: bytes) -> None:
-        """See httptools."""
-        self._response.take(body)
+        """See httptools. Responses to HEAD and interim ones have no body, whatever is sent as one."""
+        if self._response.head and not self._is_head_request:
+            self._response.take(body)
 
     def on_message_complete(self) -> None:
         """See httptools."""
         if self._parser.get_status_code() < 200 or self._done is None or self._done.done():
             return
-        self.is_reusable = self._parser.should_keep_alive()
+        self.is_reusable = self._parser.should_keep_alive() and self._is_sent()
         self._finish()
+
+    def _is_sent(self) -> bool:
+        """Whether the request has left: a target that answers before it has read all may not read the rest."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _finish(self) -> None:
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
     def _fail(self, error: Exception | type[Exception]) -> None:
+        self.is_reusable = False
         if self._done is not None and not self._done.done():
             self._done.set_exception(error)
-
-
-def _ends_with_connection(response: Response) -> bool:
-    return response.header("content-length") is None and response.header("transfer-encoding") is None
 
 
 def _parser_message(error: Exception) -> str:

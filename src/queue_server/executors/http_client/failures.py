@@ -33,5 +33,6 @@ def cannot_connect(error: Exception, place: str) -> RequestFailed:
         case OSError() if error.errno == errno.EMFILE:
             message = f"can't connect to {place}: this server has too many files open (ulimit -n)"
         case _:
-            message = f"can't connect to {place}: {getattr(error, 'strerror', None) or error}"
+            why = getattr(error, "strerror", None) or str(error) or "the connection was closed"
+            message = f"can't connect to {place}: {why}"
     return RequestFailed(message)

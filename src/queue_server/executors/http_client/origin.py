@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import msgspec
 
 _PLAIN = re.compile(r"\A(https?)://([A-Za-z0-9._-]+)(?::([1-9]\d{0,4}))?(/[\x21\x24-\x7e]*|)(?:#.*)?\Z")
+_VISIBLE = re.compile(r"\A[\x21-\x7e]+\Z")
 _UNSAFE_IN_TARGET = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
 PORTS = {"http": 80, "https": 443}
 
@@ -54,6 +55,8 @@ def _unusual(url: str) -> Resource:
         raise ValueError("the url is not one of http or https with a host")
     host = parts.hostname
     name = f"[{host}]" if ":" in host else _ascii(host)
+    if not _VISIBLE.match(name):  # it goes into the Host header
+        raise ValueError(f"{host!r} is no name of a host")
     origin = _origin(scheme, name, None if parts.port is None else str(parts.port))
     if ":" in host:
         origin = msgspec.structs.replace(origin, host=host)
@@ -74,4 +77,7 @@ def _ascii(host: str) -> str:
 
 
 def _credentials(user_info: str) -> str | None:
-    return base64.b64encode(unquote_to_bytes(user_info)).decode() if user_info else None
+    if not user_info:
+        return None
+    name, _, password = user_info.partition(":")
+    return base64.b64encode(unquote_to_bytes(f"{name}:{password}")).decode()

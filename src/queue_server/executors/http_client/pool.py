@@ -54,8 +54,7 @@ class Pool:
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection for the next request, or close it if it can't have one."""
-        idle = self._idle[origin]
-        if not connection.is_reusable or len(idle) >= IDLE_LIMIT:
+        if not connection.is_reusable or len(idle := self._idle[origin]) >= IDLE_LIMIT:
             connection.close()
             return
         connection.idle_since = self._loop.time()
@@ -78,6 +77,7 @@ class Pool:
         """Close what is unused."""
         if self._sweep is not None:
             self._sweep.cancel()
+            self._sweep = None
         for idle in self._idle.values():
             for connection in idle:
                 connection.close()

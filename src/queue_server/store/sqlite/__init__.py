@@ -2,6 +2,7 @@
 
 store.py       the contract, in the event loop: hands work to the writer and the readers
 writer.py      the one writing thread: groups what has collected into one transaction, survives what can be survived
+checkpoints.py when the log is copied into the database
 session.py     what is done inside a transaction, and the counts and ids that only the writer keeps
 readers.py     reading connections in threads of their own
 connection.py  opening, pragmas, migrations, translation of the driver's errors

@@ -23,7 +23,6 @@ PASSING = (apsw.FullError, apsw.ReadOnlyError, apsw.BusyError, apsw.LockedError,
 """These end when the disk has room again or another program lets go: the transaction is undone, the next may do."""
 
 CACHE_KIB = 32 * 1024
-CHECKPOINT_PAGES = 4000
 JOURNAL_BYTES = 64 * 1024 * 1024
 
 
@@ -94,7 +93,7 @@ def _connect(path: Path) -> apsw.Connection:
     database.pragma("synchronous", "full")
     database.pragma("cache_size", -CACHE_KIB)
     database.pragma("journal_size_limit", JOURNAL_BYTES)
-    database.wal_autocheckpoint(CHECKPOINT_PAGES)
+    database.wal_autocheckpoint(0)  # see checkpoints.py
     return database
 
 

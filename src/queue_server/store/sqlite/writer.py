@@ -26,6 +26,7 @@ from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.job import NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.store.contract import NOTHING_CLAIMED, ArrivalListener, Claim, Turn
+from queue_server.store.sqlite.checkpoints import Checkpoints
 from queue_server.store.sqlite.connection import FATAL, PASSING, explain
 from queue_server.store.sqlite.session import Session
 
@@ -71,6 +72,7 @@ class Writer:
         self._loop = loop
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._session = Session(database)
+        self._checkpoints = Checkpoints(database)
         self._broken: str | None = None
         self._closing = threading.Lock()
         self._is_closed = False
@@ -113,6 +115,7 @@ class Writer:
             group, is_last = self._collect()
             if group:
                 self._write(group)
+                self._checkpoint()
             if is_last:
                 return
 
@@ -176,6 +179,15 @@ class Writer:
             return
         for work in group:
             self._write([work])
+
+    def _checkpoint(self) -> None:
+        if self._broken:
+            return
+        try:
+            self._checkpoints.run_if_due()
+        except apsw.Error as error:
+            if isinstance(error, FATAL):
+                self._break(explain(error, self._path))
 
     def _break(self, message: str) -> None:
         self._broken = message

@@ -34,12 +34,16 @@ from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, we
 
 EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 LAST_ANSWERS_S = 0.5
+NAME_LOOKUPS = 32
+"""Host names that can be looked up at once; libuv's 4 would let a few dead name servers hold up all other targets."""
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(loaded: Loaded) -> int:
     """Serve until told to stop; the exit code. QueueServerError, with one line, if the server can't start."""
     _raise_file_limit()
+    os.environ.setdefault("UV_THREADPOOL_SIZE", str(NAME_LOOKUPS))
     return uvloop.run(_run(loaded))
 
 

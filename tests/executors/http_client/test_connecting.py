@@ -1,6 +1,7 @@
 """Names, addresses and TLS."""
 
 import asyncio
+import gc
 import shutil
 import socket
 import ssl
@@ -12,7 +13,7 @@ import pytest
 
 from queue_server.executors.http_client.client import Client
 from queue_server.executors.http_client.failures import RequestFailed, RequestTimedOut
-from tests.executors.http_client.lab import PATIENCE_S, Visit, always, client, fetch, target
+from tests.executors.http_client.lab import PATIENCE_S, Visit, always, client, fetch, rest, target
 from tests.executors.http_client.test_giving_up import FullBacklog, Loop
 
 
@@ -49,6 +50,64 @@ async def test_all_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> 
             names(monkeypatch, sender, "127.0.0.1")
             with pytest.raises(RequestTimedOut, match=f"timed out while connecting to shop.example:{port}"):
                 await fetch(sender, f"http://shop.example:{port}/")
+
+
+async def test_slow_name_is_looked_up_once_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    is_known = asyncio.Event()
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        if host == "slow.example":
+            await is_known.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with target(always()) as place, client(0.1) as sender:
+        monkeypatch.setitem(sender._pool.__dict__, "_loop", Loop(getaddrinfo))
+        slow, other = f"http://slow.example:{place.port}/", f"http://other.example:{place.port}/"
+        failures = await asyncio.gather(*(fetch(sender, slow) for _ in range(20)), return_exceptions=True)
+        assert {type(failure) for failure in failures} == {RequestTimedOut}
+        waiting = asyncio.ensure_future(fetch(sender, slow))
+        assert (await fetch(sender, other)).status == 200
+        assert asked == ["slow.example", "other.example"]
+        is_known.set()
+        assert (await waiting).status == 200
+        assert not sender._pool._lookups
+
+
+async def test_failed_look_up_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async with client() as sender:
+        monkeypatch.setitem(sender._pool.__dict__, "_loop", Loop(getaddrinfo))
+        for _ in range(2):
+            with pytest.raises(RequestFailed) as caught:
+                await fetch(sender, "http://shop.example/")
+            assert str(caught.value) == "can't resolve shop.example: Temporary failure in name resolution"
+    assert len(asked) == 2
+
+
+async def test_look_up_that_fails_when_nobody_waits_any_more_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, complaints = asyncio.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def getaddrinfo(*_: object, **__: object) -> list[Any]:
+        await may_end.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async with client(0.05) as sender:
+        monkeypatch.setitem(sender._pool.__dict__, "_loop", Loop(getaddrinfo))
+        with pytest.raises(RequestTimedOut):
+            await fetch(sender, "http://slow.example/")
+        may_end.set()
+        await rest()
+        assert not sender._pool._lookups
+        gc.collect()
+    assert not complaints
 
 
 async def test_refused_connection_is_named() -> None:

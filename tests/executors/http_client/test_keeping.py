@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from queue_server.executors.http_client import client as client_module
 from queue_server.executors.http_client import pool as pool_module
+from queue_server.executors.http_client.client import Client
 from queue_server.executors.http_client.failures import ConnectionClosed
 from queue_server.executors.http_client.response import Response
 from tests.executors.http_client.lab import (
@@ -118,62 +118,26 @@ def closing_after_one(*, by_reset: bool, requests: list[bytes]) -> Handler:
 
 
 @pytest.mark.parametrize("by_reset", [False, True])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-async def test_request_on_a_kept_connection_that_breaks_at_once_is_repeated(*, by_reset: bool, method: str) -> None:
-    requests: list[bytes] = []
-    async with target(closing_after_one(by_reset=by_reset, requests=requests)) as place, client() as sender:
-        await fetch(sender, place.url)
-        assert (await fetch(sender, place.url, method, b"b" if method == "PUT" else None)).status == 200
-        assert place.visits == 2
-        assert requests[1] == requests[2]
-
-
-@pytest.mark.parametrize("by_reset", [False, True])
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_request_that_is_not_idempotent_is_not_repeated(*, by_reset: bool, method: str) -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"])
+async def test_request_on_a_kept_connection_that_breaks_is_not_repeated(*, by_reset: bool, method: str) -> None:
     requests: list[bytes] = []
     async with target(closing_after_one(by_reset=by_reset, requests=requests)) as place, client() as sender:
         await fetch(sender, place.url)
         with pytest.raises(ConnectionClosed) as caught:
-            await fetch(sender, place.url, method, b"body")
+            await fetch(sender, place.url, method, b"body" if method in ("PUT", "POST", "PATCH") else None)
         why = "connection reset by peer" if by_reset else "the connection was closed"
         assert str(caught.value) == f"no proper response from 127.0.0.1:{place.port}: {why}"
         assert (place.visits, len(requests)) == (1, 2)
 
 
-async def test_request_is_repeated_once_only_and_never_on_a_new_connection() -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        if visit.number == 1:
-            await visit.answer()
-            await visit.request()
-
-    async with target(handler) as place, client() as sender:
-        await fetch(sender, place.url)
-        with pytest.raises(ConnectionClosed):
-            await fetch(sender, place.url)
-        assert place.visits == 2
-        with pytest.raises(ConnectionClosed):
-            await fetch(sender, place.url)
-        assert place.visits == 3
-
-
-async def test_request_is_not_repeated_when_a_response_had_begun() -> None:
-    async with target(answering(OK, b"HTTP/1.1 200 OK\r\nX: ")) as place, client() as sender:
-        await fetch(sender, place.url)
-        with pytest.raises(ConnectionClosed):
+async def test_connection_that_was_unused_for_a_while_is_asked_whether_it_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "FRESH_S", 0)
+    async with target(always()) as place, client() as sender:
+        for _ in range(3):
             await fetch(sender, place.url)
         assert place.visits == 1
-
-
-async def test_request_that_the_target_had_for_a_while_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "REPEAT_WITHIN_S", 0)
-    requests: list[bytes] = []
-    async with target(closing_after_one(by_reset=False, requests=requests)) as place, client() as sender:
-        await fetch(sender, place.url)
-        with pytest.raises(ConnectionClosed):
-            await fetch(sender, place.url)
-        assert (place.visits, len(requests)) == (1, 2)
 
 
 @pytest.mark.parametrize("by_reset", [False, True])
@@ -191,7 +155,7 @@ async def test_kept_connection_that_the_target_has_closed_is_replaced_even_for_p
             await dead(sender)
 
 
-async def dead(sender: client_module.Client) -> None:
+async def dead(sender: Client) -> None:
     """Waits until the kept connection has seen its end."""
     async with asyncio.timeout(PATIENCE_S):
         while any(one.is_reusable for idle in sender._pool._idle.values() for one in idle):
@@ -245,7 +209,7 @@ async def test_refused_upload_of_a_mebibyte_shows_the_refusal() -> None:
             assert (await fetch(sender, place.url, "POST", b"x" * 1_048_576)).status == 413
 
 
-async def burst(sender: client_module.Client, place: Target, number: int = 100) -> None:
+async def burst(sender: Client, place: Target, number: int = 100) -> None:
     await asyncio.gather(*(fetch(sender, place.url) for _ in range(number)))
 
 

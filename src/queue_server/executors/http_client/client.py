@@ -4,18 +4,10 @@ import asyncio
 
 import msgspec
 
-from queue_server.executors.http_client.connection import Connection
-from queue_server.executors.http_client.failures import ConnectionClosed, RequestFailed, RequestTimedOut
+from queue_server.executors.http_client.failures import RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.origin import Origin, Resource
 from queue_server.executors.http_client.pool import Pool
 from queue_server.executors.http_client.response import Response
-
-REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-"""Idempotent methods (RFC 9110 section 9.2.2): sent once more when a kept connection turns out to be closed."""
-
-REPEAT_WITHIN_S = 1.0
-"""A connection that was already being closed breaks within a round trip. One that breaks later had carried the request
-to the target, which may have done what was asked: it must not be asked twice."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -35,33 +27,14 @@ class Client:
     async def send(self, message: Message, response: Response, time_limit: float) -> None:
         """Fill `response` within `time_limit` seconds; RequestFailed if that does not come about.
 
-        What had come by then is in `response` all the same. A cancelled call drops the connection.
+        What had come by then is in `response` all the same. A cancelled call drops the connection. A request is never
+        sent twice, whatever its method: a mailing that is started by a GET must not be started again.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + time_limit
         origin = message.resource.origin
-        connection = self._pool.take(origin)
-        if connection is not None:
-            try:
-                await self._exchange(connection, message, response, deadline, time_limit)
-            except ConnectionClosed:
-                waited = loop.time() - deadline + time_limit
-                if response.is_begun or message.method not in REPEATABLE or waited > REPEAT_WITHIN_S:
-                    raise
-            else:
-                return
-        connection = await self._pool.connect(origin, deadline - loop.time())
-        await self._exchange(connection, message, response, deadline, time_limit)
-
-    def close(self) -> None:
-        """Close what is unused."""
-        self._pool.close()
-
-    async def _exchange(
-        self, connection: Connection, message: Message, response: Response, deadline: float, time_limit: float
-    ) -> None:
-        origin = message.resource.origin
-        timer = asyncio.get_running_loop().call_at(deadline, connection.expire)
+        connection = self._pool.take(origin) or await self._pool.connect(origin, deadline - loop.time())
+        timer = loop.call_at(deadline, connection.expire)
         try:
             await connection.exchange(message.data, response, is_head=message.method == "HEAD")
         except RequestTimedOut:
@@ -71,6 +44,10 @@ class Client:
         finally:
             timer.cancel()
         self._pool.give_back(origin, connection)
+
+    def close(self) -> None:
+        """Close what is unused."""
+        self._pool.close()
 
 
 def _timed_out(origin: Origin, response: Response, time_limit: float) -> RequestTimedOut:

@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 from collections import defaultdict, deque
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import certifi
@@ -18,6 +18,9 @@ IDLE_S = 3.0
 """How long an unused connection is kept: less than the 5 s after which common servers close theirs, so that a request
 does not meet a connection that is just being closed."""
 
+FRESH_S = 0.05
+"""A connection that was unused for longer is asked whether the target has closed it: a request is sent once only."""
+
 IDLE_LIMIT = 1024
 """Unused connections that are kept for one origin."""
 
@@ -28,6 +31,7 @@ class Pool:
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
         self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        self._lookups: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
     @cached_property
@@ -47,7 +51,8 @@ class Pool:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if connection.is_reusable and self._loop.time() - connection.idle_since < IDLE_S:
+            idle_s = self._loop.time() - connection.idle_since
+            if connection.is_reusable and idle_s < IDLE_S and (idle_s < FRESH_S or connection.is_silent()):
                 return connection
             connection.close()
         return None
@@ -78,6 +83,8 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        for lookup in self._lookups.values():
+            lookup.cancel()
         for idle in self._idle.values():
             for connection in idle:
                 connection.close()
@@ -85,8 +92,7 @@ class Pool:
 
     async def _connect_to_any(self, origin: Origin, limit: float) -> Connection:
         """Try the origin's addresses in their order; each but the last gets its share of the time."""
-        found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        addresses = await self._addresses(origin)
         for address in addresses[:-1]:
             try:
                 async with asyncio.timeout(limit / len(addresses)):
@@ -94,6 +100,29 @@ class Pool:
             except OSError:  # a timeout is one too
                 continue
         return await self._connect_to(addresses[-1], origin)
+
+    async def _addresses(self, origin: Origin) -> list[str]:
+        """Requests to one host share a look-up, also one that others gave up.
+
+        It can't be aborted and holds one of libuv's 4 threads: without sharing, four requests to a host whose name
+        server is slow would hold up those to every other host.
+        """
+        key = origin.host, origin.port
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            lookup = self._loop.create_task(self._look_up(*key))
+            self._lookups[key] = lookup
+            lookup.add_done_callback(partial(self._forget, key))
+        return await asyncio.shield(lookup)
+
+    def _forget(self, key: tuple[str, int], lookup: asyncio.Task[list[str]]) -> None:
+        del self._lookups[key]
+        if not lookup.cancelled():
+            lookup.exception()  # is heard here in case all who waited for it have gone
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     async def _connect_to(self, address: str, origin: Origin) -> Connection:
         _, connection = await self._loop.create_connection(

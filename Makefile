@@ -55,6 +55,7 @@ $(VENV)/.ready: pyproject.toml requirements.txt | $(BIN)/python
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@tools/test-tools
 	@touch $@
 
 clean:

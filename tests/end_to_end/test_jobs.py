@@ -91,6 +91,12 @@ def test_failed_job_is_tried_again_and_each_attempt_is_recorded(server: Server, 
     assert [r.header("X-Queue-Attempt") for r in target.of(path)] == ["1", "2", "3"]
 
 
+def test_output_of_an_attempt_that_is_not_there_is_not_found(server: Server, target: Target, path: str) -> None:
+    job = server.run({"type": "http", "url": target.on(path)})
+    answer = server.call("GET", f"/v1/jobs/{job['id']}/output?attempt=7")
+    assert (answer.status, answer.json["detail"]) == (404, f"Job {job['id']} has no ended attempt 7")
+
+
 def test_last_attempt_ends_the_job_as_failed_with_the_reason(server: Server, target: Target, path: str) -> None:
     url = target.on(path, Reply(500))
     job = server.run({"type": "http", "url": url}, retry={"max_attempts": 2, "min_delay": 0})

@@ -83,6 +83,8 @@ class Jobs:
         output = await self._look.output(job_id, number)
         if output is None and await self._look.job(job_id) is None:
             return _not_found(request)
+        if output is None and number is not None:
+            return problem_answer(Failure(404, f"Job {job_id} has no ended attempt {number}"))
         body: bytes = b"" if output is None else getattr(output, STREAMS[stream])
         return Response(body, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
 

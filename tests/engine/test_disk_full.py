@@ -87,3 +87,26 @@ def test_server_that_can_not_write_ends_by_the_third_signal_and_loses_nothing(
         server.start()
         assert server.wait_end(running)["state"] == "completed"
         server.kill()
+
+
+def test_server_that_can_not_write_ends_by_itself_after_one_signal(
+    make_server: Starter, target: Target, path: str, tmp_path: Path
+) -> None:
+    release = threading.Event()
+    target.on(path, Reply(hold=release), Reply(200))
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        server = make_server("--shutdown-grace", "1")
+        server.db = disk / "q.db"
+        server.start()
+        running = server.add({"type": "http", "url": target.url + path})
+        target.wait(path)
+        filler = fill(disk)
+        add_until_refused(server, target.on(path + "/more"), [])
+        release.set()
+        until(lambda: "the store can't be written, trying again" in server.log, 15)
+        assert server.stop(within_s=40) == 0
+        assert "the ends of jobs are lost: their jobs will run again" in server.log
+        filler.unlink()
+        server.start()
+        assert server.wait_end(running)["state"] == "completed"
+        server.kill()

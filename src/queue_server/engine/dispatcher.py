@@ -63,6 +63,7 @@ class Dispatcher:
         self._no_claim_is_open.set()
         self._is_closing = False
         self._moved = 0
+        self._pause = FIRST_PAUSE_S
         store.on_arrival(self._arrived)
 
     def put(self, job: Job, transition: Transition) -> None:
@@ -110,8 +111,9 @@ class Dispatcher:
         except StoreError as error:
             self._no_claim_is_open.set()
             self._demand.assume_work()
-            await self._write(decisions, error)
+            await (self._write(decisions, error) if decisions else self._wait_after(error, 0))
             return
+        self._pause = FIRST_PAUSE_S
         self._moved = len(decisions) + len(turn.claimed.jobs)
         for job in turn.claimed.jobs:
             self._slots.take(job)
@@ -140,14 +142,11 @@ class Dispatcher:
 
     async def _write(self, decisions: Sequence[Decision], error: StoreError) -> None:
         """Write decisions without a claim after a turn failed: for as long as it takes, and around a bad one."""
-        pause = FIRST_PAUSE_S
         while isinstance(error, StoreUnavailable):
-            self._log.warning("the store can't be written, trying again", ends_of_jobs=len(decisions), error=str(error))
-            if self._is_closing and pause == LONGEST_PAUSE_S:
+            if self._is_closing and self._pause == LONGEST_PAUSE_S:
                 self._log.error("the ends of jobs are lost: their jobs will run again", jobs=len(decisions))
                 return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            await self._wait_after(error, len(decisions))
             try:
                 turn = await self._store.turn([transition for _, transition in decisions], None)
             except StoreError as again:
@@ -156,6 +155,12 @@ class Dispatcher:
                 self._tell(decisions, turn.applied)
                 return
         await self._write_around(decisions, error)
+
+    async def _wait_after(self, error: StoreError, ends: int) -> None:
+        """Say that the store can't be written and wait, longer each time until a turn succeeds."""
+        self._log.warning("the store can't be written, trying again", ends_of_jobs=ends, error=str(error))
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 
     async def _write_around(self, decisions: Sequence[Decision], error: StoreError) -> None:
         """One decision that can't be stored must not hold up the others; without its output even that one can."""

@@ -1,0 +1,75 @@
+"""Turns that fail: the dispatcher neither spins nor gives up."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from queue_server.clock import SystemClock
+from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.domain.lifecycle import Transition
+from queue_server.engine import dispatcher as dispatcher_module
+from queue_server.engine.dispatcher import Dispatcher
+from queue_server.engine.slots import SlotPool
+from queue_server.store.contract import Claim, Turn
+
+
+class RefusingStore:
+    """A store in which nothing can be claimed; notes when it was asked, and says when that was often enough."""
+
+    def __init__(self, error: StoreError, attempts: int) -> None:
+        self._error = error
+        self._attempts = attempts
+        self.asked_at: list[float] = []
+        self.enough = asyncio.Event()
+
+    def on_arrival(self, listener: object) -> None:
+        """Nothing arrives."""
+
+    async def turn(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
+        """Refuse to claim."""
+        if claim is None:
+            return Turn([True] * len(transitions))
+        self.asked_at.append(asyncio.get_running_loop().time())
+        if len(self.asked_at) == self._attempts:
+            self.enough.set()
+        raise self._error
+
+
+class Lines:
+    """A log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, event: str, **_fields: Any) -> None:
+        """Keep a warning."""
+        self.warnings.append(event)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the disk is full"), StoreError("something else")])
+def test_failing_claims_are_tried_again_ever_more_seldom(error: StoreError, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(dispatcher_module, "LONGEST_PAUSE_S", 0.008)
+
+    async def scenario() -> None:
+        store, log = RefusingStore(error, attempts=8), Lines()
+        dispatcher = Dispatcher(
+            store,  # type: ignore[arg-type]
+            1,
+            slots=SlotPool(10, 1, lambda: 0),
+            clock=SystemClock(),
+            start=lambda _job: None,
+            ended=lambda _job, _transition, _applied: None,
+            log=log,  # type: ignore[arg-type]
+        )
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.wait_for(store.enough.wait(), 10)
+        dispatcher.close()
+        await running
+        gaps = [later - earlier for earlier, later in zip(store.asked_at, store.asked_at[1:], strict=False)]
+        assert all(gap >= 0.0079 for gap in gaps[3:]), gaps
+        assert len(log.warnings) == len(store.asked_at)
+
+    asyncio.run(scenario())

@@ -1,7 +1,6 @@
 """No acceptance leaves the process before its fdatasync: seen in the order of the system calls."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,19 +8,19 @@ import pytest
 
 from tests.support.fixtures import Starter
 from tests.support.server import PROGRAM
+from tests.support.tools import needs
 from tests.support.waiting import until
 
 ADDS = 200
 CALL = re.compile(r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)$")
 RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>")
-STRACE = shutil.which("strace")
 
 
-@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+@needs("strace")
 def test_no_acceptance_is_sent_before_its_fdatasync(make_server: Starter, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     calls = "trace=fdatasync,fsync,pwrite64,write,writev,sendto,sendmsg"
-    program = (str(STRACE), "-f", "-y", "-qq", "-s", "256", "-e", calls, "-o", str(trace), *PROGRAM)
+    program = ("strace", "-f", "-y", "-qq", "-s", "256", "-e", calls, "-o", str(trace), *PROGRAM)
     server = make_server("--shutdown-grace", "0", program=program)
     server.start()
     try:

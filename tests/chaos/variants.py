@@ -38,7 +38,7 @@ def acknowledge_before_commit() -> None:
             commit(self._session)
         close(self)
 
-    Session.begin, Session.commit, Writer.close = lazy_begin, lazy_commit, close_after_commit  # type: ignore[method-assign]
+    Session.begin, Session.commit, Writer.close = lazy_begin, lazy_commit, close_after_commit
 
 
 def no_fence_and_rescue_while_running() -> None:

@@ -91,10 +91,10 @@ def job(job_id: int = 1, state: str = "completed", **members: object) -> dict[st
 @contextmanager
 def running_stub() -> Iterator[Stub]:
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.stub = Stub(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+        server.stub = Stub(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server.stub  # type: ignore[attr-defined]
+        yield server.stub
         server.shutdown()
         thread.join()
 
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Asked(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
-        answer = self.server.stub.answer(asked)  # type: ignore[attr-defined]
+        answer = self.server.stub.answer(asked)
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
             self.send_header(name, value)

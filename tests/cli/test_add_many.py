@@ -75,9 +75,9 @@ def test_ctrl_c_ends_it_at_once_while_stdin_stays_open(qs: CommandLine, stub: St
         assert process.stdout.readline() == b"3\n"
     process.send_signal(signal.SIGINT)
     code = process.wait(10)
-    assert (code, process.stdout.read(), process.stderr.read().strip()) == (130, b"", b"")  # type: ignore[union-attr]
+    assert (code, process.stdout.read(), process.stderr.read().strip()) == (130, b"", b"")
     for stream in (process.stdin, process.stdout, process.stderr):
-        stream.close()  # type: ignore[union-attr]
+        stream.close()
 
 
 def test_a_terminal_shows_a_bar_above_which_the_ids_scroll(qs: CommandLine, stub: Stub) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from tests.support.fixtures import Starter
 from tests.support.server import Server
 from tests.support.target import Reply, Target
+from tests.support.tools import needs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,7 +41,7 @@ def blocks_with(words: str) -> list[str]:
     return [block for block in SHELL if words in block]
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@needs("curl")
 @pytest.mark.parametrize("block", blocks_with("curl -d"), ids=lambda block: block[:30])
 def test_every_curl_example_adds_a_job_that_completes(block: str, readme_server: Server, target: Target) -> None:
     for line in run(block, readme_server, target).replace("}{", "}\n{").splitlines():
@@ -51,7 +51,7 @@ def test_every_curl_example_adds_a_job_that_completes(block: str, readme_server:
             assert readme_server.wait_end(answer["job_id"])["state"] == "completed"
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@needs("curl")
 def test_the_first_example_calls_the_url_and_calls_back(readme_server: Server, target: Target) -> None:
     command, _, rest = CONSOLE[0].removeprefix("$ ").partition("\n{")
     assert rest.startswith('"status":"OK","job_id":1}')
@@ -71,9 +71,8 @@ def test_the_command_line_examples_run(readme_server: Server, target: Target) ->
     assert "hello" in out
 
 
+@needs("php")
 def test_the_php_example_adds_a_job(readme_server: Server, target: Target, tmp_path: Path) -> None:
-    if not shutil.which("php"):
-        pytest.skip("php is not installed")
     target.on("/sendmails.php", Reply(200))
     (block,) = re.findall(r"```php\n(.*?)```", README, re.DOTALL)
     port = target.url.rpartition(":")[2]

@@ -148,7 +148,7 @@ def test_callback_is_retried_until_its_target_is_up_again(server: Server, target
 def test_callback_is_delivered_after_a_restart_when_target_and_server_were_down(
     make_server: object, tmp_path: Path, target: Target, path: str
 ) -> None:
-    server: Server = make_server("--shutdown-grace", "0").start()  # type: ignore[operator]
+    server: Server = make_server("--shutdown-grace", "0").start()
     target.on(path + "/done", Reply(500), Reply(200))
     server.add(http(target.on(path)), callback_done=http(target.url + path + "/done"))
     target.wait(path + "/done")

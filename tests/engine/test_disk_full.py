@@ -3,8 +3,12 @@
 import signal
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from tests.support.fixtures import Starter
 from tests.support.mounts import fill, small_disk
@@ -12,6 +16,14 @@ from tests.support.raw import Answer
 from tests.support.server import Server
 from tests.support.target import Reply, Target
 from tests.support.waiting import until
+
+
+class Stuck(NamedTuple):
+    """The server, the job that ended while nothing could be written, and the file that fills the disk."""
+
+    server: Server
+    job: int
+    filler: Path
 
 
 def add_until_refused(server: Server, url: str, accepted: list[int]) -> Answer:
@@ -61,52 +73,39 @@ def test_full_disk_refuses_new_jobs_and_keeps_the_ends_of_running_ones(
             assert database.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
-def test_server_that_can_not_write_ends_by_the_third_signal_and_loses_nothing(
-    make_server: Starter, target: Target, path: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def stuck(make_server: Starter, target: Target, path: str, tmp_path: Path) -> Iterator[Stuck]:
+    """A server that can't write the end of a job: its disk is full."""
     release = threading.Event()
     target.on(path, Reply(hold=release), Reply(200))
     with small_disk(tmp_path / "disk", "4m") as disk:
         server = make_server("--shutdown-grace", "1")
         server.db = disk / "q.db"
         server.start()
-        running = server.add({"type": "http", "url": target.url + path})
+        job = server.add({"type": "http", "url": target.url + path})
         target.wait(path)
         filler = fill(disk)
         add_until_refused(server, target.on(path + "/more"), [])
         release.set()
         until(lambda: "the store can't be written, trying again" in server.log, 15)
-        for number in range(1, 4):
-            assert server.process
-            if server.process.poll() is None:
-                server.signal(signal.SIGTERM)
-            if number < 3:
-                until(lambda number=number: server.process.poll() is not None or server.log.count("SIGTERM") >= number)
-        assert server.ended(10) in (0, 130)
+        yield Stuck(server, job, filler)
         filler.unlink()
         server.start()
-        assert server.wait_end(running)["state"] == "completed"
+        assert server.wait_end(job)["state"] == "completed", "nothing was lost"
         server.kill()
 
 
-def test_server_that_can_not_write_ends_by_itself_after_one_signal(
-    make_server: Starter, target: Target, path: str, tmp_path: Path
-) -> None:
-    release = threading.Event()
-    target.on(path, Reply(hold=release), Reply(200))
-    with small_disk(tmp_path / "disk", "4m") as disk:
-        server = make_server("--shutdown-grace", "1")
-        server.db = disk / "q.db"
-        server.start()
-        running = server.add({"type": "http", "url": target.url + path})
-        target.wait(path)
-        filler = fill(disk)
-        add_until_refused(server, target.on(path + "/more"), [])
-        release.set()
-        until(lambda: "the store can't be written, trying again" in server.log, 15)
-        assert server.stop(within_s=40) == 0
-        assert "the ends of jobs are lost: their jobs will run again" in server.log
-        filler.unlink()
-        server.start()
-        assert server.wait_end(running)["state"] == "completed"
-        server.kill()
+def test_server_that_can_not_write_ends_by_the_third_signal(stuck: Stuck) -> None:
+    server = stuck.server
+    assert server.process
+    for number in range(1, 4):
+        if server.process.poll() is None:
+            server.signal(signal.SIGTERM)
+        if number < 3:
+            until(lambda number=number: server.process.poll() is not None or server.log.count("SIGTERM") >= number)
+    assert server.ended(10) in (0, 130)
+
+
+def test_server_that_can_not_write_ends_by_itself_after_one_signal(stuck: Stuck) -> None:
+    assert stuck.server.stop(within_s=40) == 0
+    assert "the ends of jobs are lost: their jobs will run again" in stuck.server.log

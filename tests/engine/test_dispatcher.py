@@ -56,13 +56,13 @@ def test_failing_claims_are_tried_again_ever_more_seldom(error: StoreError, monk
     async def scenario() -> None:
         store, log = RefusingStore(error, attempts=8), Lines()
         dispatcher = Dispatcher(
-            store,  # type: ignore[arg-type]
+            store,
             1,
             slots=SlotPool(10, 1, lambda: 0),
             clock=SystemClock(),
             start=lambda _job: None,
             ended=lambda _job, _transition, _applied: None,
-            log=log,  # type: ignore[arg-type]
+            log=log,
         )
         running = asyncio.create_task(dispatcher.run())
         await asyncio.wait_for(store.enough.wait(), 10)

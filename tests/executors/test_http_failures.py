@@ -119,7 +119,7 @@ def test_informational_answers_before_the_final_one_are_skipped(server: Server, 
 
 def retried(server: Server, target: Target, path: str, **reply: object) -> float:
     """Seconds between the first attempt and the second."""
-    target.on(path, Reply(**reply), OK)  # type: ignore[arg-type]
+    target.on(path, Reply(**reply), OK)
     retry = {"max_attempts": 2, "min_delay": 0.01, "max_delay": 2, "jitter": 0}
     assert server.run({"type": "http", "url": target.url + path}, retry=retry)["state"] == "completed"
     first, second = target.of(path)

@@ -44,7 +44,7 @@ def make_server(tmp_path: Path) -> Iterator[Starter]:
     def make(*flags: str, folder: Path | None = None, **settings: object) -> Server:
         home = folder or tmp_path / f"server{len(made)}"
         home.mkdir(exist_ok=True)
-        made.append(Server(home, *flags, **settings))  # type: ignore[arg-type]
+        made.append(Server(home, *flags, **settings))
         return made[-1]
 
     yield make

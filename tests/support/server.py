@@ -180,7 +180,7 @@ class Server:
 
     def memory_kib(self) -> int:
         text = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
 
 
 @contextmanager

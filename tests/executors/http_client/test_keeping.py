@@ -182,10 +182,10 @@ async def test_answer_before_the_request_is_sent_is_taken_and_its_connection_not
 
     async def handler(visit: Visit) -> None:
         await visit.reader.readuntil(b"\r\n\r\n")
-        visit.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        visit.writer.transport.pause_reading()
         await visit.answer(refusal)
         if not is_closing:
-            visit.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            visit.writer.transport.resume_reading()
             await visit.end()
 
     async with target(handler) as place, client() as sender:

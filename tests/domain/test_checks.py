@@ -1,9 +1,17 @@
 import pytest
 from msgspec import Raw
 
-from queue_server.domain.checks import command_problems, escape_pointer, problems_of, retry_problems, time_problems
+from queue_server.domain.checks import (
+    Times,
+    command_problems,
+    escape_pointer,
+    problems_of,
+    retry_problems,
+    time_problems,
+)
+from queue_server.domain.expect import HTTP_RANGE
 from queue_server.domain.job import JobRequest
-from queue_server.domain.retry import Retry
+from queue_server.domain.retry import RetryWish
 from tests.builders.jobs import EXEC, HTTP
 from tests.builders.strategies import http, shell
 
@@ -179,14 +187,14 @@ def test_params_may_be_nested_to_a_limit():
 
 
 def test_time_is_given_once():
-    assert list(time_problems("2026-11-24T09:30:00Z", has_delay=False)) == []
-    (problem,) = time_problems("2026-11-24T09:30:00Z", has_delay=True)
+    assert list(time_problems(Times(run_at="2026-11-24T09:30:00Z"))) == []
+    (problem,) = time_problems(Times(run_at="2026-11-24T09:30:00Z", delay=1))
     assert (problem.path, problem.message) == ("/run_at", "give delay or run_at, not both")
 
 
 def test_retry_delays_are_in_order():
-    assert list(retry_problems(Retry(min_delay=5, max_delay=5))) == []
-    (problem,) = retry_problems(Retry(min_delay=5, max_delay=4))
+    assert list(retry_problems(RetryWish(min_delay=5, max_delay=5), HTTP_RANGE)) == []
+    (problem,) = retry_problems(RetryWish(min_delay=5, max_delay=4), HTTP_RANGE)
     assert (problem.path, problem.message) == ("/retry/min_delay", "must not be greater than max_delay")
 
 
@@ -197,7 +205,7 @@ def test_all_parts_of_a_request_are_checked():
         callback_failed=shell(),
         delay=1,
         run_at="x",
-        retry=Retry(min_delay=5, max_delay=4),
+        retry=RetryWish(min_delay=5, max_delay=4),
     )
     assert [problem.path for problem in problems_of(request)] == [
         "/command/url",

@@ -9,7 +9,7 @@ from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.job import JobRequest, Plan, decode_plan, encode_plan
 from queue_server.domain.placeholders import fill_http
 from queue_server.domain.reading import read_request
-from queue_server.domain.retry import Retry
+from queue_server.domain.retry import RetryWish
 from tests.builders.properties import for_all
 from tests.builders.strategies import anything, body, valid_requests
 
@@ -78,7 +78,7 @@ def test_full_job_is_read_with_all_its_members():
     assert request.command.timeout == 20
     assert bytes(request.command.json) == b'{"any": "value"}'
     assert request.callback_failed == ExecCommand(args=["page", "__JOBID__"])
-    assert request.retry == Retry(max_attempts=5, backoff="linear")
+    assert request.retry == RetryWish(max_attempts=5, backoff="linear")
 
 
 def test_null_stands_for_an_absent_member_where_absence_means_something():

@@ -35,12 +35,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     connect_timeout: Annotated[Seconds, Meta(gt=0, description="How long connecting to a target may take.")] = 10.0
     default_priority: Annotated[int, Meta(ge=0, le=1000, description="Priority of a job that names none.")] = 500
     default_context: Annotated[str, Meta(max_length=255, description="Context of a job that names none.")] = "default"
+    heartbeat_timeout: Annotated[
+        Seconds, Meta(gt=0, description="How long a job that goes on past its request may be silent.")
+    ] = 60.0
+    retry_max_attempts: Annotated[int, Meta(ge=1, le=1000, description="Attempts of a job whose retry names none.")] = 1
+    retry_backoff: Annotated[
+        Literal["none", "fixed", "linear", "exponential"],
+        Meta(description="How the wait before the next attempt grows, where a job's retry names no backoff."),
+    ] = "exponential"
+    retry_min_delay: Annotated[Seconds, Meta(ge=0, description="First wait before the next attempt, likewise.")] = 1.0
+    retry_max_delay: Annotated[Seconds, Meta(ge=0, description="Longest wait before the next attempt, likewise.")] = (
+        3600.0
+    )
+    retry_jitter: Annotated[
+        float, Meta(ge=0, le=1, description="How much waits are spread, likewise: 0.2 is ± 20 %.")
+    ] = 0.2
     output_limit: Annotated[Bytes, Meta(ge=0, description="How much of each output of an attempt is kept.")] = (
         1024 * 1024
     )
     max_body: Annotated[Bytes, Meta(ge=1024, description="Largest body of a request.")] = 1024 * 1024
+    max_batch: Annotated[Bytes, Meta(ge=1024, description="Largest body of a batch of jobs.")] = 64 * 1024 * 1024
     max_waiting: Annotated[int, Meta(ge=1, description="How many jobs may wait before new ones get 503.")] = 10_000_000
     shutdown_grace: Annotated[Seconds, Meta(ge=0, description="How long running jobs may go on after SIGTERM.")] = 30.0
+    retention_keys: Annotated[Seconds, Meta(ge=0, description="How long idempotency keys are kept.")] = 86_400.0
     retention_completed: Annotated[Seconds, Meta(ge=0, description="How long completed jobs are kept.")] = 7 * 86_400.0
     retention_failed: Annotated[Seconds, Meta(ge=0, description="How long failed and cancelled jobs are kept.")] = (
         30 * 86_400.0

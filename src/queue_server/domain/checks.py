@@ -6,10 +6,11 @@ The hot path runs `problems_of` on each accepted job, so the common case is a fe
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import UNSET
 
 from queue_server.domain.command import QUERY_METHODS, Command, ExecCommand, HttpCommand
@@ -17,7 +18,7 @@ from queue_server.domain.errors import Problem
 from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE, expected_codes
 from queue_server.domain.instants import parse_instant
 from queue_server.domain.job import JobRequest
-from queue_server.domain.retry import Retry
+from queue_server.domain.retry import YEAR_S, RetryWish, codes_text
 
 ARGUMENT_LIMIT = 131_071
 """Bytes in one argument of a program: Linux refuses more (MAX_ARG_STRLEN, 32 pages less the closing NUL)."""
@@ -26,6 +27,9 @@ MAX_LEVELS = 100
 """Lists and objects in each other within `params`; deeper ones could not be walked when the job runs."""
 
 _PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::(?:[1-9]\d{0,3}|[1-5]\d{4}))?(?:[/?#][\x21-\x7e]*)?\Z")
+TAG_VALUE_LIMIT = 255
+
+_TAG_NAME = re.compile(r"\A[A-Za-z0-9._:-]{1,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _HEADER_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -41,10 +45,12 @@ def problems_of(request: JobRequest) -> list[Problem]:
         found += command_problems(request.callback_done, "/callback_done")
     if request.callback_failed is not None:
         found += command_problems(request.callback_failed, "/callback_failed")
-    if request.run_at is not None:
-        found += time_problems(request.run_at, has_delay=request.delay is not None)
+    if request.run_at is not None or request.expires_at is not None or request.deadline is not None:
+        found += time_problems(_times(request))
     if request.retry is not None:
-        found += retry_problems(request.retry)
+        found += retry_problems(request.retry, command_codes(request.command))
+    if request.tags:
+        found += tag_problems(request.tags)
     return found
 
 
@@ -55,20 +61,71 @@ def command_problems(command: Command, path: str) -> Iterator[Problem]:
     return _exec_problems(command, path)
 
 
-def time_problems(run_at: str, *, has_delay: bool) -> Iterator[Problem]:
-    """Problems of the members that say when a job may run."""
-    if has_delay:
-        yield Problem("/run_at", "give delay or run_at, not both")
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """The members of a job that say when it may run and when it must have."""
+
+    delay: float | None = None
+    run_at: str | None = None
+    ttl: float | None = None
+    expires_at: str | None = None
+    deadline: float | str | None = None
+
+
+def time_problems(times: Times) -> Iterator[Problem]:
+    """Problems of the members that are times."""
+    for path, instant, other, has_other in (
+        ("/run_at", times.run_at, "delay", times.delay is not None),
+        ("/expires_at", times.expires_at, "ttl", times.ttl is not None),
+    ):
+        if instant is not None:
+            if has_other:
+                yield Problem(path, f"give {other} or {path[1:]}, not both")
+            yield from _instant_problems(instant, path)
+    if isinstance(times.deadline, str):
+        yield from _instant_problems(times.deadline, "/deadline")
+    elif times.deadline is not None and not 0 <= times.deadline <= YEAR_S:
+        yield Problem("/deadline", f"must be seconds from 0 to {YEAR_S} (a year), or a time")
+
+
+def _times(request: JobRequest) -> Times:
+    return Times(
+        delay=request.delay,
+        run_at=request.run_at,
+        ttl=request.ttl,
+        expires_at=request.expires_at,
+        deadline=request.deadline,
+    )
+
+
+def _instant_problems(text: str, path: str) -> Iterator[Problem]:
     try:
-        parse_instant(run_at)
+        parse_instant(text)
     except (ValueError, OverflowError):
-        yield Problem("/run_at", "must be an RFC 3339 time with its offset, such as 2026-11-24T09:30:00Z")
+        yield Problem(path, "must be an RFC 3339 time with its offset, such as 2026-11-24T09:30:00Z")
 
 
-def retry_problems(retry: Retry) -> Iterator[Problem]:
-    """Problems of a retry setting."""
-    if retry.min_delay > retry.max_delay:
+def command_codes(command: Command) -> range:
+    """The codes that a command can end with: statuses or exit codes."""
+    return HTTP_RANGE if isinstance(command, HttpCommand) else EXIT_RANGE
+
+
+def retry_problems(retry: RetryWish, codes: range) -> Iterator[Problem]:
+    """Problems of a retry setting, for a command that can end with `codes`."""
+    low, high = retry.min_delay, retry.max_delay
+    if low is not UNSET and high is not UNSET and low > high:
         yield Problem("/retry/min_delay", "must not be greater than max_delay")
+    if retry.retry_on is not None:
+        yield from _expect_problems(codes_text(retry.retry_on), codes, "/retry/retry_on")
+
+
+def tag_problems(tags: Mapping[str, str]) -> Iterator[Problem]:
+    """Problems of a job's tags."""
+    for name, value in tags.items():
+        where = f"/tags/{escape_pointer(name)}"
+        if not _TAG_NAME.match(name):
+            yield Problem(where, "is not a tag's name: 1 to 64 of letters, digits and the characters . _ : -")
+        if len(value) > TAG_VALUE_LIMIT or _CONTROL.search(value):
+            yield Problem(where, f"must be a text of at most {TAG_VALUE_LIMIT} characters without control characters")
 
 
 def _http_problems(command: HttpCommand, path: str) -> Iterator[Problem]:

@@ -3,6 +3,9 @@
     QueueServerError
     ├── InvalidJob            a client sent something that is not a job            400
     ├── NotAllowed            the job is well-formed, a setting forbids it         403
+    ├── WrongState            the job is not in a state for what is asked          409
+    ├── JobDeleted            the job of an idempotency key has been deleted       410
+    ├── KeyMismatch           an idempotency key comes with another job            422
     ├── InvalidSetting        a flag, variable or settings file is wrong           exit 2
     ├── CannotStart           the machine is not as the settings say               exit 1
     └── StoreError
@@ -42,6 +45,23 @@ class NotAllowed(QueueServerError):
     def __init__(self, path: str, message: str) -> None:
         self.path = path
         super().__init__(message)
+
+
+class WrongState(QueueServerError):
+    """What was asked can't be done in the state that the job is in."""
+
+
+class JobDeleted(QueueServerError):
+    """The job that an idempotency key stands for has ended and been deleted; it is not made again."""
+
+
+class KeyMismatch(QueueServerError):
+    """The idempotency key `key` belongs to job `job_id`, which was asked for in another way."""
+
+    def __init__(self, key: str, job_id: int) -> None:
+        self.key = key
+        self.job_id = job_id
+        super().__init__(f"the idempotency key {key!r} belongs to job {job_id}, which is a different one")
 
 
 class InvalidSetting(QueueServerError):

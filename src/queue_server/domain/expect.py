@@ -27,4 +27,4 @@ def expected_codes(expect: str | int, allowed: range) -> frozenset[int]:
 
 
 def _example(allowed: range) -> str:
-    return "200-299,404" if allowed is HTTP_RANGE else "0,2-4"
+    return "0,2-4" if allowed == EXIT_RANGE else "200-299,404"

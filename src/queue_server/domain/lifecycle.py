@@ -3,8 +3,8 @@
 `decide` is a pure function from a job and the outcome of its attempt (or of the wish to cancel it) to a transition.
 The table below names, for every state and outcome, the one rule that applies:
 
-- a running job's outcome ends it, brings it back, or plans its next attempt;
-- a waiting job can only be cancelled;
+- a running job's outcome ends it, brings it back, plans its next attempt, or lets it go on at its target;
+- a waiting job can only be cancelled, or expire;
 - anything else (a final job, an outcome of an attempt that is no longer the job's) changes nothing.
 
 Stores apply transitions, fenced by (id, from_state, claim_seq), and decide nothing.
@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 
 from queue_server.domain.callback import callbacks_owed
+from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import Attempt, Job, NewJob
 from queue_server.domain.outcome import Outcome, OutcomeKind
-from queue_server.domain.retry import ONCE, SECOND, YEAR_S, delay_after
+from queue_server.domain.retry import ONCE, SECOND, YEAR_S, Retry, delay_after, is_worth_retrying
 from queue_server.domain.state import State
 
 MAX_LOSSES = 3
@@ -29,7 +30,9 @@ class Transition(msgspec.Struct, frozen=True):
     """What becomes of a job. `reason` is a sentence for people, empty where the state says it all.
 
     `run_at` is when it may run (next), `ended_at` is set in final states only. `attempt` is the record of the run
-    that ended, if one did. `callbacks` are added in the transaction that applies the transition.
+    that ended, if one did. `callbacks` are added in the transaction that applies the transition. `overdue_at` is when a
+    waiting job ends as failed unless it has started, or when one that `continues` must have given a sign of life.
+    `keep_until` is set for a final job that has its own retention.
     """
 
     job_id: int
@@ -43,11 +46,18 @@ class Transition(msgspec.Struct, frozen=True):
     reason: str = ""
     attempt: Attempt | None = None
     callbacks: tuple[NewJob, ...] = ()
+    overdue_at: int | None = None
+    keep_until: int | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether the job goes on running, past the request that started it."""
+        return self.state is State.RUNNING and self.overdue_at is not None
 
     @property
     def changes_nothing(self) -> bool:
         """Whether this is the answer to an outcome that does not apply (any more)."""
-        return self.state is self.from_state
+        return self.state is self.from_state and not self.continues
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -79,29 +89,39 @@ def complete(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 
 
 def retry_or_fail(job: Job, outcome: Outcome, moment: Moment) -> Transition:
-    """Plan the next attempt while the retry setting has one left; else end as failed."""
+    """Plan the next attempt while the retry setting has one left and its limits allow it; else end as failed."""
+    if job.is_cancel_wished:
+        return cancel(job, outcome, moment)
     retry = job.plan.retry or ONCE
     counted = job.counted_attempts
     if counted >= retry.max_attempts:
         return _end(job, State.FAILED, outcome, moment, _failure(outcome, counted, retry.max_attempts))
-    delay = delay_after(retry, counted, retry_after=outcome.retry_after, chance=moment.chance)
+    run_at = moment.now + delay_after(retry, counted, retry_after=outcome.retry_after, chance=moment.chance)
     reason = f"attempt {counted} of {retry.max_attempts} failed: {outcome.error or outcome.kind}"
-    return _wait(job, outcome, moment, run_at=moment.now + delay, reason=reason)
+    if obstacle := _obstacle(job, retry, outcome, run_at):
+        return _end(job, State.FAILED, outcome, moment, f"{reason}; not tried again: {obstacle}")
+    return _wait(job, outcome, moment, run_at=run_at, reason=reason)
 
 
 def cancel(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """End as cancelled, whether it ran or waited."""
-    return _end(job, State.CANCELLED, outcome, moment, outcome.error or "cancelled on request")
+    is_wish = outcome.kind is OutcomeKind.CANCELLED
+    reason = outcome.error if is_wish and outcome.error else "cancelled on request"
+    return _end(job, State.CANCELLED, outcome, moment, reason)
 
 
 def give_back(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """Make it available again; the attempt does not count, as its end was not the job's doing."""
+    if job.is_cancel_wished:
+        return cancel(job, outcome, moment)
     reason = outcome.error or "interrupted: the server was stopped"
     return _wait(job, outcome, moment, run_at=moment.now, reason=reason, refunded=1)
 
 
 def rescue(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """Give back a job whose node is gone, until it has taken MAX_LOSSES nodes with it."""
+    if job.is_cancel_wished:
+        return cancel(job, outcome, moment)
     losses = job.losses + 1
     if losses >= MAX_LOSSES:
         reason = f"its node died {_times(losses)} while it ran"
@@ -113,9 +133,52 @@ def rescue(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 
 def snooze(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """Put it off for `retry_after` seconds, at most a year; the attempt does not count."""
+    if job.is_cancel_wished:
+        return cancel(job, outcome, moment)
     delay = min(max(0.0, outcome.retry_after or 0.0), YEAR_S)
     run_at = moment.now + round(delay * SECOND)
     return _wait(job, outcome, moment, run_at=run_at, reason=outcome.error or "put off", refunded=1)
+
+
+def expire(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """End as failed because it has not started in time."""
+    plan = job.plan
+    if plan.deadline is not None and plan.deadline <= moment.now:
+        reason = f"its deadline, {rfc3339(plan.deadline)}, passed while it waited"
+    else:
+        reason = f"not started by its expires_at, {rfc3339(plan.expires_at)}"
+    return _end(job, State.FAILED, msgspec.structs.replace(outcome, error=reason), moment, reason)
+
+
+def go_on(job: Job, outcome: Outcome, moment: Moment) -> Transition:
+    """Keep it running past its request, until its target reports the result or gives no more sign of life."""
+    if job.is_cancel_wished:
+        return cancel(job, outcome, moment)
+    return Transition(
+        job_id=job.id,
+        from_state=job.state,
+        claim_seq=job.claim_seq,
+        state=State.RUNNING,
+        refunded=job.refunded,
+        losses=job.losses,
+        reason="goes on at its target, which reports the result",
+        overdue_at=next_sign_of_life(job, outcome.heartbeat, moment.now),
+    )
+
+
+def next_sign_of_life(job: Job, heartbeat_s: float, now: int) -> int:
+    """When a job that goes on past its request must have been heard of again: never later than its deadline."""
+    lapse = now + round(heartbeat_s * SECOND)
+    return lapse if job.plan.deadline is None else min(lapse, job.plan.deadline)
+
+
+def overdue(job: Job, now: int) -> Outcome:
+    """The outcome of a job whose `overdue_at` has passed: a waiting one expires, a running one has fallen silent."""
+    if job.state is not State.RUNNING:
+        return Outcome(OutcomeKind.EXPIRED)
+    if job.plan.deadline is not None and job.plan.deadline <= now:
+        return Outcome(OutcomeKind.TIMED_OUT, error=f"its deadline, {rfc3339(job.plan.deadline)}, passed")
+    return Outcome(OutcomeKind.TIMED_OUT, error="no heartbeat came in time from its target")
 
 
 Rule = Callable[[Job, Outcome, Moment], Transition]
@@ -128,8 +191,13 @@ _RUNNING: Final[Mapping[OutcomeKind, Rule]] = {
     OutcomeKind.INTERRUPTED: give_back,
     OutcomeKind.LEASE_EXPIRED: rescue,
     OutcomeKind.SNOOZED: snooze,
+    OutcomeKind.EXPIRED: keep,
+    OutcomeKind.CONTINUED: go_on,
 }
-_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {OutcomeKind.CANCELLED: cancel}
+_WAITING: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep) | {
+    OutcomeKind.CANCELLED: cancel,
+    OutcomeKind.EXPIRED: expire,
+}
 _FINAL: Final[Mapping[OutcomeKind, Rule]] = dict.fromkeys(OutcomeKind, keep)
 _RULES: Final[Mapping[State, Mapping[OutcomeKind, Rule]]] = {
     State.SCHEDULED: _WAITING,
@@ -146,6 +214,7 @@ TABLE: Final[Mapping[tuple[State, OutcomeKind], Rule]] = {
 
 
 def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, *, losses: int = 0) -> Transition:
+    retention = job.plan.retention
     return Transition(
         job_id=job.id,
         from_state=job.state,
@@ -157,6 +226,7 @@ def _end(job: Job, state: State, outcome: Outcome, moment: Moment, reason: str, 
         reason=reason,
         attempt=_record(job, outcome, moment),
         callbacks=tuple(callbacks_owed(job, state, outcome, now=moment.now)),
+        keep_until=None if retention is None else moment.now + round(retention * SECOND),
     )
 
 
@@ -180,7 +250,19 @@ def _wait(
         losses=job.losses + losses,
         reason=reason,
         attempt=_record(job, outcome, moment),
+        overdue_at=job.plan.deadline,
     )
+
+
+def _obstacle(job: Job, retry: Retry, outcome: Outcome, run_at: int) -> str:
+    """Why a failed job that has attempts left is not tried again at `run_at`; empty if it is."""
+    if outcome.kind is OutcomeKind.FAILED and not is_worth_retrying(retry, outcome.exit_code):
+        return f"{outcome.exit_code} is not in retry_on ({retry.retry_on})"
+    if retry.max_duration is not None and run_at > job.first_started_at + round(retry.max_duration * SECOND):
+        return f"max_duration ({retry.max_duration:g} s since the first attempt) would be over"
+    if job.plan.deadline is not None and run_at >= job.plan.deadline:
+        return f"its deadline, {rfc3339(job.plan.deadline)}, comes first"
+    return ""
 
 
 def _record(job: Job, outcome: Outcome, moment: Moment) -> Attempt | None:
@@ -199,6 +281,8 @@ def _record(job: Job, outcome: Outcome, moment: Moment) -> Attempt | None:
         outcome.signal,
         outcome.error,
         outcome.output,
+        job.due_at or None,
+        outcome.timings,
     )
 
 

@@ -6,7 +6,10 @@ import msgspec
 
 
 class OutcomeKind(StrEnum):
-    """The ways an attempt can end."""
+    """The ways an attempt can end, and two that are no end of one.
+
+    An `expired` job was not started in time. A `continued` attempt goes on at its target past the request.
+    """
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -15,6 +18,8 @@ class OutcomeKind(StrEnum):
     INTERRUPTED = "interrupted"
     LEASE_EXPIRED = "lease_expired"
     SNOOZED = "snoozed"
+    EXPIRED = "expired"
+    CONTINUED = "continued"
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -35,11 +40,25 @@ class Output(msgspec.Struct, frozen=True):
 NO_OUTPUT = Output()
 
 
+class Timings(msgspec.Struct, frozen=True):
+    """How long the parts of a request took, in microseconds from the attempt's start; None for a part it never reached.
+
+    `connect` is when the connection stood (0 for one that was kept), `first_byte` when the response began.
+    """
+
+    connect: int | None = None
+    first_byte: int | None = None
+
+
+NO_TIMINGS = Timings()
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """The end of one attempt.
 
     `exit_code` is the HTTP status or the process's exit code (128 + N when signal N ended it, as shells count).
-    `retry_after` is the target's wish in seconds (RFC 9110 section 10.2.3). `error` is one sentence.
+    `retry_after` is the target's wish in seconds (RFC 9110 section 10.2.3). `error` is one sentence. `heartbeat` is how
+    many seconds may pass before a continued attempt gives a sign of life.
     """
 
     kind: OutcomeKind
@@ -48,6 +67,8 @@ class Outcome(msgspec.Struct, frozen=True):
     error: str | None = None
     retry_after: float | None = None
     output: Output = NO_OUTPUT
+    timings: Timings = NO_TIMINGS
+    heartbeat: float = 60.0
 
 
 SUCCEEDED = OutcomeKind.SUCCEEDED

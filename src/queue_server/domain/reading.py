@@ -14,16 +14,19 @@ import msgspec
 from msgspec import Raw
 
 from queue_server.domain.checks import (
+    Times,
     command_problems,
     escape_pointer,
     problems_of,
     retry_problems,
+    tag_problems,
     time_problems,
 )
 from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.errors import InvalidJob, Problem
-from queue_server.domain.job import JobRequest
-from queue_server.domain.retry import Retry
+from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE
+from queue_server.domain.job import TAG_LIMIT, JobRequest, Tags
+from queue_server.domain.retry import RetryWish
 
 _decode_request = msgspec.json.Decoder(JobRequest).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -31,7 +34,7 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F])|.)", re.DOTALL)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMMANDS = ("command", "callback_done", "callback_failed")
-_OBJECTS = (*_COMMANDS, "retry")
+_OBJECTS = (*_COMMANDS, "retry", "tags")
 TEXTS = dict[str, str] | None
 _WORDS = {
     "int": "a whole number",
@@ -44,9 +47,13 @@ _WORDS = {
 }
 
 
-def read_request(body: bytes) -> JobRequest:
+class _WithType(msgspec.Struct):
+    type: str = ""
+
+
+def read_request(body: bytes | memoryview) -> JobRequest:
     """The job in `body`, whatever its Content-Type says; InvalidJob with all problems if it is none."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    body = bytes(body).removeprefix(_BYTE_ORDER_MARK)
     try:
         str(body, "utf-8")  # `json` is kept raw, where the decoder does not look at the encoding
         request = _decode_request(body)
@@ -57,10 +64,28 @@ def read_request(body: bytes) -> JobRequest:
     return request
 
 
+def read_object(body: bytes) -> dict[str, Raw]:
+    """The members of a JSON object; InvalidJob if the body is none."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        str(body, "utf-8")
+        return _decode_object(body)
+    except msgspec.ValidationError:
+        raise InvalidJob([Problem("", "must be a JSON object")]) from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidJob([*_syntax_problems(body)] or [Problem("", f"can't be read: {error}")]) from None
+
+
 def _all_problems(text: bytes) -> Iterator[Problem]:
     if not text.strip():
         yield Problem("", 'the body is empty; send a JSON object such as {"command":{"type":"http","url":"…"}}')
-        return
+    elif problems := [*_syntax_problems(text)]:
+        yield from problems
+    else:
+        yield from _request_problems(text)
+
+
+def _syntax_problems(text: bytes) -> Iterator[Problem]:
     try:
         str(text, "utf-8")
         msgspec.json.decode(text, type=Raw)
@@ -70,8 +95,6 @@ def _all_problems(text: bytes) -> Iterator[Problem]:
         yield Problem("", "the JSON is nested too deeply")
     except msgspec.DecodeError as error:
         yield Problem("", _syntax_message(text, error))
-    else:
-        yield from _request_problems(text)
 
 
 def _syntax_message(body: bytes, error: Exception) -> str:
@@ -89,6 +112,7 @@ def _request_problems(body: bytes) -> Iterator[Problem]:
         yield Problem("", "must be a JSON object")
         return
     yield from _unknown_members(members, JobRequest, "")
+    is_exec = _is_exec(members)
     types = {field.name: field.type for field in msgspec.structs.fields(JobRequest)}
     for name in _COMMANDS:
         if name in members and not (name != "command" and bytes(members[name]) == b"null"):
@@ -97,16 +121,43 @@ def _request_problems(body: bytes) -> Iterator[Problem]:
             yield Problem("/command", "is required")
     for name in [name for name in types if name in members and name not in _OBJECTS]:
         yield from _value_problems(members[name], types[name], f"/{name}")
-    yield from _struct_problems(members.get("retry"), Retry, "/retry", retry_problems)
-    yield from _time_problems(members)
+    codes = EXIT_RANGE if is_exec else HTTP_RANGE
+    yield from _struct_problems(members.get("retry"), RetryWish, "/retry", partial(retry_problems, codes=codes))
+    yield from _tag_problems(members.get("tags"))
+    yield from time_problems(_times(members, types))
 
 
-def _time_problems(members: dict[str, Raw]) -> Iterator[Problem]:
+def _is_exec(members: dict[str, Raw]) -> bool:
     try:
-        run_at = msgspec.json.decode(members["run_at"], type=str)
+        return msgspec.json.decode(members["command"], type=_WithType).type == "exec"
     except (KeyError, msgspec.DecodeError):
+        return False
+
+
+def _times(members: dict[str, Raw], types: dict[str, Any]) -> Times:
+    given = [name for name in Times.__struct_fields__ if name in members]
+    return Times(
+        **{
+            name: msgspec.json.decode(members[name], type=types[name])
+            for name in given
+            if not [*_value_problems(members[name], types[name], "")]
+        }
+    )
+
+
+def _tag_problems(raw: Raw | None) -> Iterator[Problem]:
+    if raw is None or bytes(raw) == b"null":
         return
-    yield from time_problems(run_at, has_delay=bytes(members.get("delay", Raw(b"null"))) != b"null")
+    texts = _decode_object(raw) if _is_object(raw) else {}
+    if not texts or len(texts) > TAG_LIMIT:
+        yield from _value_problems(raw, Tags, "/tags")
+    sound: dict[str, str] = {}
+    for name, text in texts.items():
+        if wrong := [*_value_problems(text, str, _join("/tags", name))]:
+            yield from wrong
+        else:
+            sound[name] = msgspec.json.decode(text, type=str)
+    yield from tag_problems(sound)
 
 
 def _command_problems(raw: Raw, path: str) -> Iterator[Problem]:
@@ -177,7 +228,7 @@ def _value_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
     try:
         msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
-        yield Problem(path, _message(error, type_))
+        yield Problem(path, words_for(error, type_))
 
 
 def _is_object(raw: Raw) -> bool:
@@ -188,7 +239,8 @@ def _join(path: str, name: str) -> str:
     return f"{path}/{escape_pointer(name)}"
 
 
-def _message(error: msgspec.ValidationError, type_: Any) -> str:
+def words_for(error: msgspec.ValidationError, type_: Any) -> str:
+    """What is wrong with a value that is not of the type, in words that complete a sentence about it."""
     if expected := _expected(type_):
         return f"must be {expected}"
     text = str(error).partition(" - at ")[0]

@@ -37,9 +37,9 @@ class Cleaner:
         """Delete every job whose retention is over; how many there were."""
         now, deleted = self._clock.now(), 0
         before = {state: now - round(seconds * SECOND) for state, seconds in self._retention.items()}
-        while count := await self._store.purge(before, PAGE):
+        while count := await self._store.purge(before, now, PAGE):
             deleted += count
             await asyncio.sleep(PAUSE_S)
         if deleted:
-            self._log.info("old jobs deleted", jobs=deleted)
+            self._log.info("old jobs and keys deleted", rows=deleted)
         return deleted

@@ -42,7 +42,7 @@ class Demand:
 
     def answered(self, claimed: Claimed) -> None:
         """What the claim found. It may have taken fewer than it could: only none says that nothing is there."""
-        if claimed.jobs:
+        if claimed.jobs or claimed.overdue:
             self._may_have_work = True
         if claimed.next_due is not None:
             self.arrived(claimed.next_due)

@@ -12,8 +12,9 @@ import msgspec
 from queue_server.clock import Clock
 from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.job import Job
-from queue_server.domain.lifecycle import Transition
+from queue_server.domain.lifecycle import Moment, Transition, decide, overdue
 from queue_server.domain.outcome import NO_OUTPUT
+from queue_server.domain.state import State
 from queue_server.engine.demand import Demand
 from queue_server.engine.slots import SlotPool
 from queue_server.store.contract import Claim, Store
@@ -103,8 +104,9 @@ class Dispatcher:
     async def _turn(self) -> None:
         decisions, self._decisions = self._decisions, []
         for job, _ in decisions:
-            self._slots.release(job)  # in the turn's transaction, in which the next job may take it
-            self._demand.slot_freed(job)
+            if job.state is State.RUNNING:
+                self._slots.release(job)  # in the turn's transaction, in which the next job may take it
+                self._demand.slot_freed(job)
         claim = self._claim()
         try:
             turn = await self._store.turn([transition for _, transition in decisions], claim)
@@ -118,6 +120,9 @@ class Dispatcher:
         for job in turn.claimed.jobs:
             self._slots.take(job)
             self._start(job)
+        for job in turn.claimed.overdue:
+            now = self._clock.now()
+            self.put(job, decide(job, overdue(job, now), Moment(now, now)))
         self._no_claim_is_open.set()
         if claim is not None:
             self._demand.answered(turn.claimed)

@@ -53,7 +53,7 @@ class Engine:
         self._job_log = job_log
         self._slots = SlotPool(options.slots, options.exec_slots, _ahead(executors))
         self._runner = Runner(executors, clock, chance, log)
-        self._rescuer = Rescuer(store, clock, job_log.ended, log)
+        self._rescuer = Rescuer(store, clock=clock, chance=chance, ended=self._ended_elsewhere, log=log)
         self._cleaner = Cleaner(store, clock, options.retention, log)
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -104,6 +104,7 @@ class Engine:
     async def _serve(self, dispatcher: Dispatcher) -> None:
         async with asyncio.TaskGroup() as parts:
             self._runner.on_decision(dispatcher.put)
+            self._store.on_cancel(self._runner.cancel)
             if rescued := await self._rescue_at_start():
                 self._log.info("jobs of the last run given back", jobs=rescued)
             upkeep = [parts.create_task(self._rescuer.run()), parts.create_task(self._cleaner.run())]
@@ -131,6 +132,9 @@ class Engine:
         if not await self._runner.wait_idle(self._grace):
             count = self._runner.interrupt_all()
             self._log.info("running jobs interrupted and given back", jobs=count)
+
+    def _ended_elsewhere(self, job: Job, change: Transition) -> None:
+        self._job_log.ended(job, change)
 
     def _ended(self, job: Job, change: Transition, applied: bool) -> None:
         if applied:

@@ -1,66 +1,82 @@
-"""Gives back the jobs of nodes that are gone: at the start at once, then every few seconds."""
+"""Ends what cannot end by itself: jobs whose node is gone, that were not started in time, or whose target fell silent.
+
+At the start at once, then every second.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from queue_server.clock import Clock
 from queue_server.domain.errors import StoreError
 from queue_server.domain.job import Job
-from queue_server.domain.lifecycle import Moment, Transition, decide
+from queue_server.domain.lifecycle import Moment, Transition, decide, overdue
 from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.engine.heartbeat import LEASE_S
 from queue_server.store.contract import Store
 from queue_server.telemetry.logs import Log
 
-SCAN_S = 2.0
+SCAN_S = 1.0
 PAGE = 200
 LOST = Outcome(OutcomeKind.LEASE_EXPIRED, error="its node died while it ran")
 
+Ended = Callable[[Job, Transition], None]
+Find = Callable[[int], Awaitable[Sequence[Job]]]
+
 
 class Rescuer:
-    """Finds lost jobs and has `decide` say what becomes of them."""
+    """Finds such jobs and has `decide` say what becomes of them."""
 
-    def __init__(self, store: Store, clock: Clock, rescued: Callable[[Job, Transition], None], log: Log) -> None:
+    def __init__(self, store: Store, *, clock: Clock, chance: Callable[[], float], ended: Ended, log: Log) -> None:
         self._store = store
         self._clock = clock
-        self._rescued = rescued
+        self._chance = chance
+        self._ended = ended
         self._log = log
 
     async def run(self) -> None:
-        """Rescue until cancelled."""
+        """Look until cancelled."""
         while True:
             await asyncio.sleep(SCAN_S)
             try:
                 await self.rescue()
+                await self.end_overdue()
             except StoreError as error:
-                self._log.warning("can't look for lost jobs, trying again", error=str(error))
+                self._log.warning("can't look for lost and overdue jobs, trying again", error=str(error))
 
     async def rescue(self) -> int:
         """Give back all jobs that are lost now; how many there were."""
+        lease = round(LEASE_S * 1_000_000)
+        return await self._end_all(lambda now: self._store.expired(now, lease, PAGE), lambda _job, _now: LOST)
+
+    async def end_overdue(self) -> int:
+        """End all jobs whose time to start, or to give a sign of life, is over; how many there were."""
+        return await self._end_all(lambda now: self._store.overdue(now, PAGE), overdue)
+
+    async def _end_all(self, find: Find, outcome_of: Callable[[Job, int], Outcome]) -> int:
         count = 0
-        while jobs := await self._store.expired(self._clock.now(), round(LEASE_S * 1_000_000), PAGE):
-            rescued = await self._rescue_page(jobs)
-            count += rescued
-            if not rescued:  # nothing of the page could be written: don't spin on it
+        while jobs := await find(now := self._clock.now()):
+            moments = [Moment(now, job.claimed_at, self._chance()) for job in jobs]
+            changes = [decide(job, outcome_of(job, now), moment) for job, moment in zip(jobs, moments, strict=True)]
+            ended = await self._apply(jobs, changes)
+            count += ended
+            if not ended:  # nothing of the page could be written: don't spin on it
                 break
         return count
 
-    async def _rescue_page(self, jobs: Sequence[Job]) -> int:
-        now = self._clock.now()
-        transitions = [decide(job, LOST, Moment(now, job.claimed_at)) for job in jobs]
+    async def _apply(self, jobs: Sequence[Job], changes: Sequence[Transition]) -> int:
         try:
-            flags = (await self._store.turn(transitions, None)).applied
+            flags = (await self._store.turn(changes, None)).applied
         except StoreError:
-            flags = [await self._rescue_alone(transition) for transition in transitions]
-        for job, transition, applied in zip(jobs, transitions, flags, strict=True):
+            flags = [await self._apply_alone(change) for change in changes]
+        for job, change, applied in zip(jobs, changes, flags, strict=True):
             if applied:
-                self._rescued(job, transition)
+                self._ended(job, change)
         return sum(flags)
 
-    async def _rescue_alone(self, transition: Transition) -> bool:
+    async def _apply_alone(self, change: Transition) -> bool:
         """One bad row never blocks the rest."""
         try:
-            return (await self._store.turn([transition], None)).applied[0]
+            return (await self._store.turn([change], None)).applied[0]
         except StoreError as error:
-            self._log.error("a lost job can't be given back", job_id=transition.job_id, error=str(error))
+            self._log.error("a lost or overdue job can't be ended", job_id=change.job_id, error=str(error))
             return False

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from queue_server.clock import Clock
 from queue_server.domain.command import Unreadable
 from queue_server.domain.job import Job
@@ -12,6 +14,9 @@ from queue_server.executors.contract import Executor
 from queue_server.telemetry.logs import Log
 
 INTERRUPTED = Outcome(OutcomeKind.INTERRUPTED)
+CANCELLED = Outcome(OutcomeKind.CANCELLED, error="cancelled on request")
+WISHES_KEPT = 10_000
+"""Wishes to cancel may come before their job's claim or after its end: so many are remembered, which is plenty."""
 
 
 class Runner:
@@ -31,6 +36,8 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._decided: Callable[[Job, Transition], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
+        self._runs: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._wishes: dict[tuple[int, int], None] = {}
 
     def on_decision(self, decided: Callable[[Job, Transition], None]) -> None:
         """Tell `decided` what becomes of each job that was started."""
@@ -40,7 +47,16 @@ class Runner:
         """Run a claimed job. Its task is held here, not in a TaskGroup: at 10,000 jobs a second that is too dear."""
         task = self._loop.create_task(self._run(job))
         self._tasks.add(task)
+        self._runs[job.id, job.claim_seq] = task
         task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, job_id: int, claim_seq: int) -> None:
+        """Interrupt a job that somebody wants cancelled. One whose claim is still on its way here ends as it starts."""
+        self._wishes[job_id, claim_seq] = None
+        if len(self._wishes) > WISHES_KEPT:
+            del self._wishes[next(iter(self._wishes))]
+        if task := self._runs.get((job_id, claim_seq)):
+            task.cancel()
 
     async def wait_idle(self, seconds: float | None) -> bool:
         """Wait until no job runs, at most for `seconds` if given; whether that came true."""
@@ -57,8 +73,7 @@ class Runner:
     async def _run(self, job: Job) -> None:
         started_at = self._clock.now()
         try:
-            executor = self._executors.get(type(job.plan.command))
-            outcome = await executor.run(job) if executor else _refuse(job)
+            outcome = await self._execute(job)
         except asyncio.CancelledError:
             self._decide(job, INTERRUPTED, started_at)
             raise
@@ -67,7 +82,18 @@ class Runner:
             outcome = Outcome(OutcomeKind.FAILED, error=f"internal error: {type(error).__name__}: {error}")
         self._decide(job, outcome, started_at)
 
+    async def _execute(self, job: Job) -> Outcome:
+        if self._wishes and (job.id, job.claim_seq) in self._wishes:
+            return CANCELLED
+        executor = self._executors.get(type(job.plan.command))
+        return await executor.run(job) if executor else _refuse(job)
+
     def _decide(self, job: Job, outcome: Outcome, started_at: int) -> None:
+        self._runs.pop((job.id, job.claim_seq), None)
+        if self._wishes and (job.id, job.claim_seq) in self._wishes:
+            del self._wishes[job.id, job.claim_seq]
+            job = msgspec.structs.replace(job, is_cancel_wished=True)
+            outcome = CANCELLED if outcome is INTERRUPTED else outcome
         moment = Moment(self._clock.now(), started_at, self._chance())
         self._decided(job, decide(job, outcome, moment))
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from queue_server.clock import Clock
-from queue_server.domain.job import Attempt
+from queue_server.domain.job import Attempt, JobRecord
 from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
-from queue_server.store.contract import JobFilter, JobRecord, Store
+from queue_server.store.contract import JobPage, JobQuery, Store
 
 ID_LIMIT = 2**53
 """Ids stay below it, so that JavaScript and JSON parsers can hold them."""
@@ -53,9 +53,9 @@ class Look:
         """One job, or None."""
         return await self._store.get(job_id) if 0 < job_id < ID_LIMIT else None
 
-    async def jobs(self, wanted: JobFilter) -> Sequence[JobRecord]:
-        """Jobs that match, newest first."""
-        return await self._store.find(wanted)
+    async def jobs(self, query: JobQuery) -> JobPage:
+        """A page of jobs."""
+        return await self._store.find(query)
 
     async def attempts(self, job_id: int) -> Sequence[Attempt] | None:
         """A job's ended attempts, or None if there is no such job."""

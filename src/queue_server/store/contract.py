@@ -6,14 +6,17 @@ Times are integer microseconds UTC and come from the caller.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from enum import StrEnum
+from typing import Literal, Protocol
 
 import msgspec
 
-from queue_server.domain.job import Attempt, Job, NewJob, Plan
+from queue_server.domain.errors import InvalidJob
+from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
-from queue_server.domain.outcome import OutcomeKind, Output
+from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
+from queue_server.domain.wishes import Answer
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -42,51 +45,159 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a claim found. `next_due` is when the earliest scheduled job becomes due, None if there is none."""
+    """What a claim found. `next_due` is when the earliest scheduled job becomes due, None if there is none.
+
+    `overdue` are jobs that were next but whose time to start is over: they still wait, and have to be ended.
+    """
 
     jobs: tuple[Job, ...]
     next_due: int | None
+    overdue: tuple[Job, ...] = ()
 
 
 NOTHING_CLAIMED = Claimed((), None)
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What came of `Store.turn`: which transitions applied, in their order, and what was claimed."""
+    """What came of `Store.turn`: which transitions applied, in their order, and what was claimed.
+
+    `callbacks` are jobs that were added for transitions of the same transaction, of this turn or another.
+    """
 
     applied: Sequence[bool]
     claimed: Claimed = NOTHING_CLAIMED
+    callbacks: Sequence[tuple[int, NewJob]] = ()
 
 
-class JobRecord(msgspec.Struct, frozen=True):
-    """A job as a reader sees it, with the facts of its last ended attempt."""
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs are meant: those that fulfil all that is set. `…_after` includes its time, `…_before` does not."""
+
+    states: tuple[State, ...] = ()
+    type: Literal["http", "exec"] | None = None
+    queue: str | None = None
+    context: str | None = None
+    key: str | None = None
+    parent_id: int | None = None
+    tags: Mapping[str, str] = {}
+    created_after: int | None = None
+    created_before: int | None = None
+    ended_after: int | None = None
+    ended_before: int | None = None
+    ids: tuple[int, ...] | None = None
+
+
+EVERY_JOB = JobFilter()
+
+
+class Order(StrEnum):
+    """The orders of a list, as the API names them: ends are those of final jobs, due times those of scheduled ones."""
+
+    NEWEST = "-id"
+    OLDEST = "id"
+    ENDED_LAST = "-ended_at"
+    ENDED_FIRST = "ended_at"
+    DUE = "run_at"
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place in an ordered list: the value that it is ordered by (the id itself for lists by id), and the id."""
+
+    value: int
+    id: int
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list: up to `limit` jobs that come after a position."""
+
+    filter: JobFilter = EVERY_JOB
+    order: Order = Order.NEWEST
+    after: Position | None = None
+    limit: int = 50
+
+
+class JobPage(msgspec.Struct, frozen=True):
+    """Jobs that were found. `next` is where to go on, None at the end.
+
+    A search looks at a bounded number of jobs, so a page may hold fewer than its limit, even none, before the end.
+    """
+
+    jobs: Sequence[JobRecord]
+    next: Position | None
+
+
+class IdPage(msgspec.Struct, frozen=True):
+    """Ids that were found, growing, and the id after which to go on, None at the end."""
+
+    ids: Sequence[int]
+    next_after: int | None
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What came of adding jobs with idempotency keys: their ids in order, and where the job had been there before."""
+
+    ids: Sequence[int]
+    replayed: frozenset[int]
+
+
+class Amended(msgspec.Struct, frozen=True):
+    """What a rule made of one job. `answer` is an InvalidJob where the rule raised it."""
+
+    record: JobRecord
+    answer: Answer | InvalidJob
+
+
+Rule = Callable[[JobRecord], Answer]
+"""A pure function, called inside the store's transaction. It may raise InvalidJob."""
+
+
+class OperationState(StrEnum):
+    """Where an operation stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation to add: an action on all jobs of a filter whose ids are at most `last_id`."""
+
+    action: Literal["cancel", "retry", "delete"]
+    filter: str
+    reason: str
+    changes: str
+    last_id: int
+    matched: int
+    created_at: int
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """An action on many jobs, and how far it has come. `filter` and `changes` are JSON; it goes on after `next_id`."""
 
     id: int
-    state: State
-    priority: int
-    run_at: int
-    context: str
-    attempt: int
-    claim_seq: int
-    node_id: int | None
-    created_at: int
-    claimed_at: int | None
-    ended_at: int | None
+    action: Literal["cancel", "retry", "delete"]
+    state: OperationState
+    filter: str
     reason: str
-    parent_id: int | None
-    plan: Plan
-    outcome: OutcomeKind | None = None
-    exit_code: int | None = None
+    changes: str
+    last_id: int
+    next_id: int
+    matched: int
+    done: int
+    skipped: int
+    created_at: int
+    ended_at: int | None
+    error: str | None
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an operation is once a page of it is done; saved in the page's transaction."""
+
+    operation_id: int
+    next_id: int
+    state: OperationState = OperationState.RUNNING
+    ended_at: int | None = None
     error: str | None = None
-
-
-class JobFilter(msgspec.Struct, frozen=True):
-    """Which jobs a list shows. `before_id` is the cursor: only jobs with smaller ids, newest first."""
-
-    state: State | None = None
-    context: str | None = None
-    before_id: int | None = None
-    limit: int = 50
 
 
 class Heartbeat(Protocol):
@@ -96,6 +207,9 @@ class Heartbeat(Protocol):
         """Say that the node lives. Blocks; StoreError when it could not be written."""
         ...
 
+
+CancelListener = Callable[[int, int], None]
+"""Called in the event loop with the id and claim of a running job that is to be interrupted."""
 
 ArrivalListener = Callable[[int], None]
 """Called in the event loop with the earliest run_at of jobs that have just become durable."""
@@ -120,6 +234,13 @@ class Store(Protocol):
         """Store jobs, all or none, and return their ids in order. Ids grow and are never used again."""
         ...
 
+    async def add_once(self, jobs: Sequence[NewJob]) -> Added:
+        """Store jobs, all or none, but those whose idempotency key (`once`) is known: that stands for the job it was.
+
+        KeyMismatch if such a job was another one; JobDeleted if it is gone. Then nothing is stored.
+        """
+        ...
+
     async def turn(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
         """Apply transitions, then claim jobs, in one transaction.
 
@@ -137,8 +258,24 @@ class Store(Protocol):
         """Up to `limit` running jobs whose node is gone: its heartbeat is older than `lease`, or it has none."""
         ...
 
-    async def purge(self, ended_before: Mapping[State, int], limit: int) -> int:
-        """Delete up to `limit` final jobs that ended before their state's time, with all that belongs to them."""
+    async def overdue(self, now: int, limit: int) -> Sequence[Job]:
+        """Up to `limit` jobs whose `overdue_at` has passed."""
+        ...
+
+    async def amend(self, job_ids: Sequence[int], rule: Rule, step: Step | None = None) -> Sequence[Amended]:
+        """Have `rule` say what becomes of each of these jobs, and apply it, all in one transaction.
+
+        Ids that no job has are left out. `step` saves how far an operation has come: `done` grows by the jobs that were
+        changed, `skipped` by all others.
+        """
+        ...
+
+    async def purge(self, ended_before: Mapping[State, int], now: int, limit: int) -> int:
+        """Delete up to `limit` of what is old, with all that belongs to it; how much it was.
+
+        Final jobs that ended before their state's time, those whose own `keep_until` has passed, and idempotency keys
+        whose time is over.
+        """
         ...
 
     async def counts(self) -> Mapping[State, int]:
@@ -153,8 +290,32 @@ class Store(Protocol):
         """One job, or None."""
         ...
 
-    async def find(self, wanted: JobFilter) -> Sequence[JobRecord]:
-        """Jobs that match, newest first, at most `wanted.limit`."""
+    async def find(self, query: JobQuery) -> JobPage:
+        """A page of jobs. Looks at a bounded number of jobs, whatever the filter."""
+        ...
+
+    async def find_ids(self, wanted: JobFilter, *, after: int, last: int, limit: int) -> IdPage:
+        """Up to `limit` ids of matching jobs, growing, greater than `after` and at most `last`. Bounded like `find`."""
+        ...
+
+    async def last_id(self) -> int:
+        """The greatest id that a job has been given; 0 before the first."""
+        ...
+
+    async def add_operation(self, operation: NewOperation) -> int:
+        """Store an operation to be carried out; its id."""
+        ...
+
+    async def operation(self, operation_id: int) -> Operation | None:
+        """One operation, or None."""
+        ...
+
+    async def operations(self, before_id: int, limit: int) -> Sequence[Operation]:
+        """Operations with smaller ids, newest first."""
+        ...
+
+    async def open_operations(self) -> Sequence[Operation]:
+        """Operations that are not over, oldest first."""
         ...
 
     async def attempts(self, job_id: int) -> Sequence[Attempt]:
@@ -167,6 +328,10 @@ class Store(Protocol):
 
     def on_arrival(self, listener: ArrivalListener) -> None:
         """Call `listener` whenever this process has stored jobs that may be run."""
+        ...
+
+    def on_cancel(self, listener: CancelListener) -> None:
+        """Call `listener` for each running job of this node that is to be interrupted, whichever node was asked to."""
         ...
 
     def on_failure(self, listener: Callable[[str], None]) -> None:

@@ -10,8 +10,8 @@ from queue_server.config.catalog import catalog
 from queue_server.config.load import load
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Listening": ("host", "port", "max_body", "shutdown_grace"),
-    "Storage": ("db", "node_name", "max_waiting", "retention_completed", "retention_failed"),
+    "Listening": ("host", "port", "max_body", "max_batch", "shutdown_grace"),
+    "Storage": ("db", "node_name", "max_waiting", "retention_completed", "retention_failed", "retention_keys"),
     "Running jobs": (
         "concurrency",
         "exec",
@@ -19,9 +19,18 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "http_timeout",
         "exec_timeout",
         "connect_timeout",
+        "heartbeat_timeout",
         "output_limit",
     ),
-    "Defaults of jobs": ("default_priority", "default_context"),
+    "Defaults of jobs": (
+        "default_priority",
+        "default_context",
+        "retry_max_attempts",
+        "retry_backoff",
+        "retry_min_delay",
+        "retry_max_delay",
+        "retry_jitter",
+    ),
     "Logging": ("log_format", "log_level"),
 }
 """The headings of the help. A setting that is not listed comes under Other."""

@@ -13,11 +13,27 @@ select max(next, (select coalesce(max(id), 0) + 1 from job)) from sequence where
 
 -- Add jobs.
 -- name: insert_jobs
-insert into job (id, state, type, rank, run_at, context, created_at, parent_id) values {rows};
+insert into job (id, state, type, rank, run_at, context, created_at, parent_id, queue, key, overdue_at) values {rows};
 
 -- Add their plans.
 -- name: insert_payloads
 insert into payload (job_id, plan) values {rows};
+
+-- Add their tags.
+-- name: insert_tags
+insert into tag (name, value, job_id) values {rows};
+
+-- The job of an idempotency key, and what was asked for with it.
+-- name: load_once
+select job_id, fingerprint, exists (select 1 from job where job.id = once.job_id) from once where scope = ?1 and key = ?2;
+
+-- Keep idempotency keys.
+-- name: insert_once
+insert into once (scope, key, fingerprint, job_id, until) values {rows};
+
+-- Forget idempotency keys whose time is over, a page at a time.
+-- name: delete_once
+delete from once where (scope, key) in (select scope, key from once where until < ?1 order by until limit ?2);
 
 -- Make due jobs available, a page at a time.
 -- name: promote
@@ -34,7 +50,8 @@ select min(run_at) from job where state = 'scheduled';
 select json_group_array(
     json_array(
         rank, run_at, id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?3, ?4,
-        coalesce((select length(plan) from payload where job_id = first.id), 0)
+        coalesce((select length(plan) from payload where job_id = first.id), 0),
+        queue, key, coalesce(first_started_at, ?3), overdue_at
     )
 )
 from (select * from job where state = 'available' and type = ?1 order by rank, run_at, id limit ?2) as first;
@@ -42,7 +59,8 @@ from (select * from job where state = 'available' and type = ?1 order by rank, r
 -- Take jobs by id: a JSON list. They are available: this is the transaction that has just read them.
 -- name: claim
 update job
-set state = 'running', claim_seq = claim_seq + 1, attempt = attempt + 1, node_id = ?2, claimed_at = ?3, reason = ''
+set state = 'running', claim_seq = claim_seq + 1, attempt = attempt + 1, node_id = ?2, claimed_at = ?3, reason = '',
+    first_started_at = coalesce(first_started_at, ?3), overdue_at = null
 where id in (select value from json_each(?1));
 
 -- The plans of jobs, in the order of the JSON list of ids.
@@ -55,36 +73,53 @@ from json_each(?1);
 select coalesce((select plan from payload where job_id = ?1), '');
 
 -- Apply transitions, each only while the job is in the state and of the claim that the decision was made for: the fence.
--- One that changes nothing is not applied: it must not wipe what is known of the job's end.
+-- One that changes nothing is not applied: it must not wipe what is known of the job's end. One that goes on running has
+-- an overdue_at, and keeps its node: it tells where the attempt began.
 -- name: finish_all
-with change (id, from_state, claim_seq, state, run_at, ended_at, refunded, losses, reason) as (values {rows})
+with change (
+    id, from_state, claim_seq, state, run_at, ended_at, refunded, losses, reason, overdue_at, keep_until
+) as (values {rows})
 update job
 set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
-    refunded = change.refunded, losses = change.losses, reason = change.reason, node_id = null
+    refunded = change.refunded, losses = change.losses, reason = change.reason,
+    overdue_at = change.overdue_at, keep_until = change.keep_until,
+    node_id = case change.state when 'running' then job.node_id end
 from change
 where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq
-    and change.state <> change.from_state;
+    and (change.state <> change.from_state or (change.state = 'running' and change.overdue_at is not null));
 
 -- The same for one transition, where some of a batch did not apply and it must be known which.
 -- name: finish
 update job
-set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9, node_id = null
-where id = ?1 and state = ?2 and claim_seq = ?3 and ?4 <> ?2;
+set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9,
+    overdue_at = ?10, keep_until = ?11, node_id = case ?4 when 'running' then node_id end
+where id = ?1 and state = ?2 and claim_seq = ?3 and (?4 <> ?2 or (?4 = 'running' and ?10 is not null));
 
 -- Record ended attempts.
 -- name: insert_attempts
 insert into attempt (
     job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
-    size, error_size, head, text, error_text
+    size, error_size, head, text, error_text, due_at, connect, first_byte
 ) values {rows};
 
--- Running jobs whose node is gone. The lock on the file is the lease: a node that is still listed is this process.
+-- Running jobs whose node is gone. The lock on the file is the lease: a node that is still listed is this process. One that
+-- goes on past its request needs no node.
 -- name: expired
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
+    queue, key, coalesce(first_started_at, claimed_at), null, 'running', cancel_wished_at is not null,
     (select plan from payload where job_id = job.id)
 from job
-where state = 'running' and node_id not in (select id from node)
-order by node_id, id limit ?1;
+where state = 'running' and overdue_at is null and node_id not in (select id from node)
+order by id limit ?1;
+
+-- Jobs whose overdue_at has passed: waiting ones have not started in time, running ones have fallen silent.
+-- name: overdue
+select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, coalesce(claimed_at, created_at),
+    coalesce(node_id, 0), 0, queue, key, coalesce(first_started_at, claimed_at, created_at), overdue_at, state,
+    cancel_wished_at is not null, (select plan from payload where job_id = job.id)
+from job
+where overdue_at <= ?1
+order by overdue_at, id limit ?2;
 
 -- Add this process as a node whose lease starts now.
 -- name: insert_node
@@ -106,10 +141,20 @@ update node set beat_at = ?2 where id = ?1;
 -- name: total_slots
 select coalesce(sum(slots), 0) from node;
 
--- Jobs that ended before a time, oldest end first, as a JSON list.
+-- Jobs that ended between two times, oldest end first, as a JSON list. Those with their own retention are left out; where
+-- one page ends the next begins, so that they are not passed over again and again.
 -- name: purgeable
 select json_group_array(id)
-from (select id from job where state = ?1 and ended_at < ?2 order by ended_at, id limit ?3);
+from (
+    select id from job
+    where state = ?1 and ended_at >= ?2 and ended_at < ?3 and keep_until is null
+    order by ended_at, id limit ?4
+);
+
+-- Jobs whose own retention is over, as a JSON list.
+-- name: kept_too_long
+select json_group_array(json_array(id, state))
+from (select id, state from job where keep_until < ?1 order by keep_until, id limit ?2);
 
 -- Delete jobs by id: a JSON list. Their plans and attempts go with the next two.
 -- name: delete_jobs
@@ -123,41 +168,95 @@ delete from payload where job_id in (select value from json_each(?1));
 -- name: delete_attempts
 delete from attempt where job_id in (select value from json_each(?1));
 
--- The number of jobs by state; each part counts (a part of) a partial index. At start only: the writer keeps the counts from then on.
+-- Delete the tags of jobs.
+-- name: delete_tags
+delete from tag where job_id in (select value from json_each(?1));
+
+-- Change a job that does not run.
+-- name: revise
+update job
+set state = ?4, type = coalesce(?5, type), rank = ?6, run_at = ?7, queue = ?8, context = ?9, key = ?10, overdue_at = ?11,
+    refunded = ?12, losses = ?13, first_started_at = ?14, reason = ?15, ended_at = null, keep_until = null,
+    cancel_wished_at = null
+where id = ?1 and state = ?2 and claim_seq = ?3;
+
+-- Replace the plan of a job.
+-- name: replace_payload
+update payload set plan = ?2 where job_id = ?1;
+
+-- A sign of life of a job that goes on past its request.
+-- name: extend
+update job set overdue_at = ?3, reason = ?4
+where id = ?1 and claim_seq = ?2 and state = 'running' and overdue_at is not null;
+
+-- Have a running job interrupted.
+-- name: wish_cancel
+update job set cancel_wished_at = ?3, reason = ?4 where id = ?1 and claim_seq = ?2 and state = 'running';
+
+-- Add an operation.
+-- name: insert_operation
+insert into operation (action, state, filter, reason, changes, last_id, next_id, matched, created_at)
+values (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning id;
+
+-- How far an operation has come; one that has ended stays as it is.
+-- name: save_operation
+update operation
+set next_id = ?2, done = done + ?3, skipped = skipped + ?4, state = ?5, ended_at = ?6, error = ?7
+where id = ?1 and state = 'running';
+
+-- One operation.
+-- name: operation
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+from operation where id = ?1;
+
+-- Operations, newest first.
+-- name: operations
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+from operation where id < ?1 order by id desc limit ?2;
+
+-- Operations that are not over, oldest first.
+-- name: open_operations
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+from operation where state = 'running' order by id;
+
+-- Forget operations that have ended long ago, a page at a time.
+-- name: delete_operations
+delete from operation where id in (
+    select id from operation where state <> 'running' and ended_at < ?1 order by id limit ?2
+);
+
+-- The number of jobs by state; each part counts (a part of) an index. At start only: the writer keeps the counts from then on.
 -- name: count
 select 'scheduled', count(*) from job where state = 'scheduled'
 union all select 'available', count(*) from job where state = 'available'
 union all select 'running', count(*) from job where state = 'running'
-union all select 'completed', count(*) from job where state = 'completed' and ended_at is not null
-union all select 'failed', count(*) from job where state = 'failed' and ended_at is not null
-union all select 'cancelled', count(*) from job where state = 'cancelled' and ended_at is not null;
+union all select 'completed', count(*) from job where state = 'completed'
+union all select 'failed', count(*) from job where state = 'failed'
+union all select 'cancelled', count(*) from job where state = 'cancelled';
 
 -- One job with the facts of its last ended attempt.
 -- name: get
-select job.id, job.state, 1000 - job.rank, job.run_at, job.context, job.attempt, job.claim_seq, job.node_id,
-    job.created_at, job.claimed_at, job.ended_at, job.reason, job.parent_id, payload.plan,
-    attempt.outcome, attempt.exit_code, attempt.error
+select {record}
 from job
 join payload on payload.job_id = job.id
 left join attempt on attempt.job_id = job.id
     and attempt.claim_seq = (select max(claim_seq) from attempt where job_id = job.id)
 where job.id = ?1;
 
--- Jobs that match, newest first. An absent condition is a null parameter.
--- name: find
-select job.id, job.state, 1000 - job.rank, job.run_at, job.context, job.attempt, job.claim_seq, job.node_id,
-    job.created_at, job.claimed_at, job.ended_at, job.reason, job.parent_id, payload.plan,
-    attempt.outcome, attempt.exit_code, attempt.error
-from job
+-- Jobs by id, a JSON list, in its order.
+-- name: get_many
+select {record}
+from json_each(?1) as wanted
+join job on job.id = wanted.value
 join payload on payload.job_id = job.id
 left join attempt on attempt.job_id = job.id
     and attempt.claim_seq = (select max(claim_seq) from attempt where job_id = job.id)
-where job.id < ?1 and (?2 is null or job.state = ?2) and (?3 is null or job.context = ?3)
-order by job.id desc limit ?4;
+order by wanted.key;
 
 -- The ended attempts of a job, oldest first, without their output.
 -- name: attempts
-select job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error
+select job_id, claim_seq, number, node_id, started_at, ended_at, outcome, exit_code, signal, error,
+    size, error_size, due_at, connect, first_byte
 from attempt where job_id = ?1 order by claim_seq;
 
 -- The output of one attempt, of the last where no number is given.

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 import apsw
 
 from queue_server.domain.errors import StoreUnavailable
-from queue_server.domain.job import Attempt, Job, decode_plan
-from queue_server.domain.outcome import OutcomeKind, Output
-from queue_server.domain.state import State
-from queue_server.store.contract import JobFilter, JobRecord
+from queue_server.domain.job import Attempt, Job, JobRecord
+from queue_server.domain.outcome import Output
+from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
 from queue_server.store.sqlite.connection import explain, open_reader
-from queue_server.store.sqlite.rows import job_of_row
+from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
 from queue_server.store.sqlite.session import QUERIES
 
 THREADS = 2
@@ -26,7 +25,6 @@ TIME_LIMIT_S = 5.0
 """A reader that takes longer would keep the writer from checkpointing."""
 
 STEPS_PER_CHECK = 10_000
-NO_LIMIT = 2**63 - 1
 
 T = TypeVar("T")
 
@@ -53,17 +51,36 @@ class Readers:
     async def get(self, job_id: int) -> JobRecord | None:
         """See Store.get."""
         rows = await self._read("get", job_id)
-        return _record(rows[0]) if rows else None
+        return record_of_row(rows[0]) if rows else None
 
-    async def find(self, wanted: JobFilter) -> list[JobRecord]:
+    async def overdue(self, now: int, limit: int) -> list[Job]:
+        """See Store.overdue."""
+        return [job_of_row(row) for row in await self._read("overdue", now, limit)]
+
+    async def find(self, query: JobQuery) -> JobPage:
         """See Store.find."""
-        before = NO_LIMIT if wanted.before_id is None else min(wanted.before_id, NO_LIMIT)
-        rows = await self._read("find", before, wanted.state, wanted.context, wanted.limit)
-        return [_record(row) for row in rows]
+        raise NotImplementedError(query)
+
+    async def find_ids(self, wanted: JobFilter, *, after: int, last: int, limit: int) -> IdPage:
+        """See Store.find_ids."""
+        raise NotImplementedError(wanted, after, last, limit)
+
+    async def operation(self, operation_id: int) -> Operation | None:
+        """See Store.operation."""
+        rows = await self._read("operation", operation_id)
+        return operation_of_row(rows[0]) if rows else None
+
+    async def operations(self, before_id: int, limit: int) -> list[Operation]:
+        """See Store.operations."""
+        return [operation_of_row(row) for row in await self._read("operations", before_id, limit)]
+
+    async def open_operations(self) -> list[Operation]:
+        """See Store.open_operations."""
+        return [operation_of_row(row) for row in await self._read("open_operations")]
 
     async def attempts(self, job_id: int) -> list[Attempt]:
         """See Store.attempts."""
-        return [_attempt(row) for row in await self._read("attempts", job_id)]
+        return [attempt_of_row(row) for row in await self._read("attempts", job_id)]
 
     async def output(self, job_id: int, number: int | None) -> Output | None:
         """See Store.output."""
@@ -101,16 +118,3 @@ class Readers:
             connection = self._local.connection = open_reader(self._path)
             self._connections.append(connection)
         return connection
-
-
-def _record(row: Any) -> JobRecord:
-    id_, state, *middle, plan, outcome, exit_code, error = row
-    kind = None if outcome is None else OutcomeKind(outcome)
-    values: Any = (id_, State(state), *middle, decode_plan(plan), kind, exit_code, error)
-    return JobRecord(*values)
-
-
-def _attempt(row: Any) -> Attempt:
-    *facts, outcome, exit_code, signal, error = row
-    values: Any = (*facts, OutcomeKind(outcome), exit_code, signal, error)
-    return Attempt(*values)

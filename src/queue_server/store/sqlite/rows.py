@@ -5,11 +5,23 @@ from typing import Any
 
 import msgspec
 
-from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, NewJob, decode_plan
+from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
+from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.placeholders import MARK
 from queue_server.domain.state import State
+from queue_server.domain.wishes import Revision
+from queue_server.store.contract import Operation, OperationState
 from queue_server.store.sqlite.bulk import Row
+
+RECORD = (
+    "job.id, job.state, 1000 - job.rank, job.run_at, job.context, job.attempt, job.claim_seq, job.node_id, "
+    "job.created_at, job.claimed_at, job.ended_at, job.reason, job.parent_id, payload.plan, "
+    "attempt.outcome, attempt.exit_code, attempt.error, "
+    "job.queue, job.key, job.refunded, job.losses, job.first_started_at, job.overdue_at, job.keep_until, "
+    "job.cancel_wished_at"
+)
+"""The columns of a JobRecord, from the tables job, payload and attempt (its last ended one)."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
@@ -27,6 +39,10 @@ class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
     claimed_at: int
     node_id: int
     plan_bytes: int
+    queue: str
+    key: str | None
+    first_started_at: int
+    overdue_at: int | None
 
 
 claim_order = attrgetter("rank", "run_at", "id")
@@ -49,19 +65,80 @@ def job_of_claim(row: ClaimRow, plan: str | bytes) -> Job:
         row.node_id,
         decode_plan(plan),
         MARK in plan if isinstance(plan, str) else True,
+        row.run_at,
+        row.first_started_at,
+        row.queue,
+        row.key,
     )
 
 
 def job_of_row(row: Any) -> Job:
-    """A running job from a row of the query `expired`."""
-    *facts, plan = row
-    return job_of_claim(ClaimRow(*facts), plan or "")
+    """A job from a row of the queries `expired` and `overdue`."""
+    *facts, state, is_cancel_wished, plan = row
+    job = job_of_claim(ClaimRow(*facts), plan or "")
+    return msgspec.structs.replace(job, state=State(state), is_cancel_wished=bool(is_cancel_wished))
+
+
+def record_of_row(row: Any) -> JobRecord:
+    """A job from the columns RECORD."""
+    id_, state, *facts, plan, outcome, exit_code, error = row[:17]
+    kind = None if outcome is None else OutcomeKind(outcome)
+    values: Any = (id_, State(state), *facts, decode_plan(plan), kind, exit_code, error, *row[17:])
+    return JobRecord(*values)
+
+
+def attempt_of_row(row: Any) -> Attempt:
+    """An attempt from a row of the query `attempts`; of its output only the sizes are known."""
+    *facts, outcome, exit_code, signal, error, size, error_size, due_at, connect, first_byte = row
+    output, timings = Output(size=size, error_size=error_size), Timings(connect, first_byte)
+    values: Any = (*facts, OutcomeKind(outcome), exit_code, signal, error, output, due_at, timings)
+    return Attempt(*values)
+
+
+def operation_of_row(row: Any) -> Operation:
+    """An operation from its row."""
+    id_, action, state, *facts = row
+    values: Any = (id_, action, OperationState(state), *facts)
+    return Operation(*values)
+
+
+def revision_row(change: Revision) -> Row:
+    """A row for the query `revise`."""
+    return (
+        change.job_id,
+        change.from_state,
+        change.claim_seq,
+        change.state,
+        change.type,
+        PRIORITY_MAX - change.priority,
+        change.run_at,
+        change.queue,
+        change.context,
+        change.key,
+        change.overdue_at,
+        change.refunded,
+        change.losses,
+        change.first_started_at,
+        storable(change.reason),
+    )
 
 
 def job_row(id_: int, job: NewJob) -> Row:
     """A row for the query `insert_jobs`."""
     rank = PRIORITY_MAX - job.priority
-    return (id_, job.state, job.type, rank, job.run_at, job.context, job.created_at, job.parent_id)
+    return (
+        id_,
+        job.state,
+        job.type,
+        rank,
+        job.run_at,
+        job.context,
+        job.created_at,
+        job.parent_id,
+        job.queue,
+        job.key,
+        job.overdue_at,
+    )
 
 
 def finish_row(change: Transition) -> Row:
@@ -76,6 +153,8 @@ def finish_row(change: Transition) -> Row:
         change.refunded,
         change.losses,
         storable(change.reason),
+        change.overdue_at,
+        change.keep_until,
     )
 
 
@@ -98,6 +177,9 @@ def attempt_row(attempt: Attempt) -> Row:
         output.head,
         output.text,
         output.error_text,
+        attempt.due_at,
+        attempt.timings.connect,
+        attempt.timings.first_byte,
     )
 
 

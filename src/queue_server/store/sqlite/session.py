@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
-from msgspec import json
+from msgspec import json, structs
 
-from queue_server.domain.job import NewJob
+from queue_server.domain.job import Job, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import Claim, Claimed, Node
 from queue_server.store.queries import load_queries
 from queue_server.store.sqlite.bulk import Row, in_bulk
 from queue_server.store.sqlite.rows import (
+    RECORD,
     ClaimRow,
     attempt_row,
     claim_order,
@@ -31,7 +32,7 @@ from queue_server.store.sqlite.rows import (
     job_row,
 )
 
-QUERIES = load_queries("queue_server.store.sqlite")
+QUERIES = {name: query.replace("{record}", RECORD) for name, query in load_queries("queue_server.store.sqlite").items()}
 PROMOTE_PAGE = 1000
 CLAIM_LIMIT = 256
 CLAIM_BYTES = 16 * 1024 * 1024
@@ -46,18 +47,20 @@ class Session:
     def __init__(self, database: apsw.Connection) -> None:
         self._database = database
         self._cursor = database.cursor()
-        self._next_id: int = self._value("load_next_id")
-        self._next_due: int | None = self._value("next_due")
+        self._next_id: int = self.value("load_next_id")
+        self._next_due: int | None = self.value("next_due")
         self._before = (self._next_id, self._next_due)
         self._changes: Counter[State] = Counter()
-        self.counts: Mapping[State, int] = {State(state): count for state, count in self._rows("count")}
+        self.counts: Mapping[State, int] = {State(state): count for state, count in self.rows("count")}
         self.arrived: int | None = None
+        self.callbacks: list[tuple[int, NewJob]] = []
 
     def begin(self) -> None:
         """Start a transaction that may write."""
         self._before = (self._next_id, self._next_due)
         self._changes.clear()
         self.arrived = None
+        self.callbacks = []
         self._cursor.execute("begin immediate")
 
     def commit(self) -> None:
@@ -80,11 +83,15 @@ class Session:
         """Add jobs and return their ids."""
         ids = list(range(self._next_id, self._next_id + len(jobs)))
         self._next_id += len(jobs)
-        self._bulk("insert_jobs", [job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)])
-        self._bulk("insert_payloads", [(id_, job.payload) for id_, job in zip(ids, jobs, strict=True)])
-        for job in jobs:
+        self.bulk("insert_jobs", [job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)])
+        self.bulk("insert_payloads", [(id_, job.payload) for id_, job in zip(ids, jobs, strict=True)])
+        tags: list[Row] = []
+        for id_, job in zip(ids, jobs, strict=True):
             self._changes[job.state] += 1
             self._arrive(job.state, job.run_at)
+            if job.tags:
+                tags += [(name, value, id_) for name, value in job.tags.items()]
+        self.bulk("insert_tags", tags)
         return ids
 
     def finish(self, transitions: Sequence[Transition]) -> list[bool]:
@@ -94,11 +101,11 @@ class Session:
         """
         rows = [finish_row(transition) for transition in transitions]
         flags = [True] * len(rows)
-        if self._bulk("finish_all", rows) != len(rows):
+        if self.bulk("finish_all", rows) != len(rows):
             self.rollback()
             self.begin()
-            flags = [self._bulk("finish", [row]) == 1 for row in rows]
-        self._record([transition for transition, applied in zip(transitions, flags, strict=True) if applied])
+            flags = [self.bulk("finish", [row]) == 1 for row in rows]
+        self.record([transition for transition, applied in zip(transitions, flags, strict=True) if applied])
         return flags
 
     def claim(self, wish: Claim) -> Claimed:
@@ -108,30 +115,54 @@ class Session:
         rows = self._claimable("http", wish.slots.http, wish) + self._claimable("exec", wish.slots.exec, wish)
         rows.sort(key=claim_order)
         rows = _within_bytes(rows[: wish.slots.total])
-        if not rows:
-            return Claimed((), self._next_due)
-        ids = json.encode([row.id for row in rows]).decode()
-        self._run("claim", ids, wish.node_id, wish.now)
-        self._changes[State.AVAILABLE] -= len(rows)
-        self._changes[State.RUNNING] += len(rows)
-        return Claimed(tuple(map(job_of_claim, rows, self._plans(rows, ids))), self._next_due)
+        overdue = [row for row in rows if row.overdue_at is not None and row.overdue_at <= wish.now]
+        if overdue:
+            rows = [row for row in rows if row not in overdue]
+        if rows:
+            self.run("claim", _ids(rows), wish.node_id, wish.now)
+            self._changes[State.AVAILABLE] -= len(rows)
+            self._changes[State.RUNNING] += len(rows)
+        return Claimed(self._jobs(rows), self._next_due, tuple(map(_unclaimed, self._jobs(overdue))))
 
-    def purge(self, ended_before: Mapping[State, int], limit: int) -> int:
-        """Delete up to `limit` final jobs."""
-        deleted = 0
-        for state, before in ended_before.items():
-            ids = self._value("purgeable", (state, before, limit - deleted))
-            count = len(json.decode(ids))
-            if count:
-                for query in ("delete_attempts", "delete_payloads", "delete_jobs"):
-                    self._run(query, ids)
-            self._changes[state] -= count
-            deleted += count
-        return deleted
+    def record(self, ended: Sequence[Transition]) -> None:
+        """Write what goes with transitions that have been applied: attempts, callbacks, counts."""
+        self.bulk("insert_attempts", [attempt_row(change.attempt) for change in ended if change.attempt is not None])
+        callbacks = [job for change in ended for job in change.callbacks]
+        if callbacks:
+            self.callbacks += zip(self.insert(callbacks), callbacks, strict=True)
+        for change in ended:
+            self.moved(change.from_state, change.state, change.run_at)
+        if any(change.from_state is State.SCHEDULED for change in ended):
+            self.find_next_due()
+
+    def delete(self, job_ids: Sequence[int], state: State) -> None:
+        """Delete jobs, which are all in `state`, with all that belongs to them."""
+        if not job_ids:
+            return
+        ids = json.encode(job_ids).decode()
+        for query in ("delete_attempts", "delete_payloads", "delete_tags", "delete_jobs"):
+            self.run(query, ids)
+        self._changes[state] -= len(job_ids)
+
+    def moved(self, before: State, after: State, run_at: int | None) -> None:
+        """Count a job that has gone from one state to another, where it may run at `run_at`."""
+        self._changes[before] -= 1
+        self._changes[after] += 1
+        if run_at is not None:
+            self._arrive(after, run_at)
+
+    def find_next_due(self) -> None:
+        """Look again when the next scheduled job becomes due, as one may have left that state."""
+        self._next_due = self.value("next_due")
+
+    @property
+    def last_id(self) -> int:
+        """The greatest id that a job has been given."""
+        return self._next_id - 1
 
     def register(self, name: str, slots: int, now: int) -> Node:
         """Add this process as the only node."""
-        node_id = self._value("insert_node", (name, slots, now))
+        node_id = self.value("insert_node", (name, slots, now))
         self._cursor.execute(QUERIES["delete_other_nodes"], (node_id,))
         return Node(node_id, name, slots, now)
 
@@ -147,34 +178,23 @@ class Session:
         if limit <= 0:
             return []
         values = (type_, min(limit, wish.slots.total, CLAIM_LIMIT), wish.now, wish.node_id)
-        return decode_claim_rows(self._value("claimable", values))
+        return decode_claim_rows(self.value("claimable", values))
 
-    def _plans(self, rows: Sequence[ClaimRow], ids: str) -> Sequence[str | bytes]:
+    def _jobs(self, rows: Sequence[ClaimRow]) -> tuple[Job, ...]:
+        return tuple(map(job_of_claim, rows, self._plans(rows))) if rows else ()
+
+    def _plans(self, rows: Sequence[ClaimRow]) -> Sequence[str | bytes]:
         try:
-            return json.decode(self._value("plans", (ids,)))
+            return json.decode(self.value("plans", (_ids(rows),)))
         except UnicodeDecodeError:  # a damaged plan must not keep the others from running
-            return [self._value("plan", (row.id,)) for row in rows]
-
-    def _record(self, ended: Sequence[Transition]) -> None:
-        """What goes with transitions that apply: attempts, callbacks, counts."""
-        self._bulk("insert_attempts", [attempt_row(change.attempt) for change in ended if change.attempt is not None])
-        callbacks = [job for change in ended for job in change.callbacks]
-        if callbacks:
-            self.insert(callbacks)
-        for change in ended:
-            self._changes[change.from_state] -= 1
-            self._changes[change.state] += 1
-            if change.run_at is not None:
-                self._arrive(change.state, change.run_at)
-        if any(change.from_state is State.SCHEDULED for change in ended):
-            self._next_due = self._value("next_due")
+            return [self.value("plan", (row.id,)) for row in rows]
 
     def _promote(self, now: int) -> None:
-        self._run("promote", now, PROMOTE_PAGE)
+        self.run("promote", now, PROMOTE_PAGE)
         promoted = self._database.changes()
         self._changes[State.SCHEDULED] -= promoted
         self._changes[State.AVAILABLE] += promoted
-        self._next_due = self._value("next_due")
+        self.find_next_due()
 
     def _arrive(self, state: State, run_at: int) -> None:
         """Remember that something can run at `run_at`, for the next due time and the listener of arrivals."""
@@ -186,10 +206,12 @@ class Session:
             run_at = BEGINNING
         self.arrived = run_at if self.arrived is None else min(run_at, self.arrived)
 
-    def _run(self, name: str, *values: Any) -> None:
+    def run(self, name: str, *values: Any) -> int:
+        """Run a query; how many rows of the database it changed."""
         self._cursor.execute(QUERIES[name], values)
+        return self._database.changes()
 
-    def _bulk(self, name: str, rows: Sequence[Row]) -> int:
+    def bulk(self, name: str, rows: Sequence[Row]) -> int:
         """Run a query with many rows at once; how many rows of the database it changed."""
         changed = 0
         for statement, values in in_bulk(QUERIES[name], rows):
@@ -197,11 +219,23 @@ class Session:
             changed += self._database.changes()
         return changed
 
-    def _rows(self, name: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def rows(self, name: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """The rows that a query finds."""
         return list(self._cursor.execute(QUERIES[name], values))
 
-    def _value(self, name: str, values: tuple[Any, ...] = ()) -> Any:
-        return self._rows(name, values)[0][0]
+    def value(self, name: str, values: tuple[Any, ...] = ()) -> Any:
+        """The only value of a query's only row."""
+        return self.rows(name, values)[0][0]
+
+
+def _ids(rows: Sequence[ClaimRow]) -> str:
+    return json.encode([row.id for row in rows]).decode()
+
+
+def _unclaimed(job: Job) -> Job:
+    """The job as it was before a claim that did not take it."""
+    before = {"state": State.AVAILABLE, "claim_seq": job.claim_seq - 1, "attempt": job.attempt - 1}
+    return structs.replace(job, **before)
 
 
 def _within_bytes(rows: list[ClaimRow]) -> list[ClaimRow]:

@@ -4,20 +4,39 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from queue_server.clock import Clock
 from queue_server.domain.errors import StoreUnavailable
-from queue_server.domain.job import Attempt, Job, NewJob
+from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
-from queue_server.store.contract import ArrivalListener, Claim, JobFilter, JobRecord, Node, Turn
+from queue_server.domain.wishes import CancelWish
+from queue_server.store.contract import (
+    Added,
+    Amended,
+    ArrivalListener,
+    CancelListener,
+    Claim,
+    IdPage,
+    JobFilter,
+    JobPage,
+    JobQuery,
+    NewOperation,
+    Node,
+    Operation,
+    Rule,
+    Step,
+    Turn,
+)
+from queue_server.store.sqlite.amending import amend, insert_operation
 from queue_server.store.sqlite.connection import open_writer
 from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
+from queue_server.store.sqlite.purging import Purge
 from queue_server.store.sqlite.readers import Readers
 from queue_server.store.sqlite.session import Session
-from queue_server.store.sqlite.writer import Add, Call, Exchange, Writer
+from queue_server.store.sqlite.writer import Add, AddOnce, Call, Exchange, Writer
 
 PENDING_BYTES_LIMIT = 128 * 1024 * 1024
 """Payload bytes that may wait for the writer; more would only fill the memory while the disk is slow."""
@@ -39,6 +58,8 @@ class SqliteStore:
         self._readers = Readers(path, clock.monotonic)
         self._loop = loop
         self._pending_bytes = 0
+        self._purge = Purge()
+        self._cancel_listeners: list[CancelListener] = []
 
     async def register(self, name: str, slots: int, now: int) -> Node:
         """See Store.register. The lock proves that every earlier node of this file is gone."""
@@ -52,18 +73,24 @@ class SqliteStore:
         """See Store.heartbeat."""
         return SqliteHeartbeat(self._writer, node_id)
 
+    async def add_once(self, jobs: Sequence[NewJob]) -> Added:
+        """See Store.add_once. StoreUnavailable while too much waits for the disk."""
+        return await self._submit_jobs(AddOnce(self._loop.create_future(), jobs))
+
     async def add(self, jobs: Sequence[NewJob]) -> Sequence[int]:
         """See Store.add. StoreUnavailable while too much waits for the disk."""
+        return await self._submit_jobs(Add(self._loop.create_future(), jobs))
+
+    async def _submit_jobs(self, work: Add | AddOnce) -> Any:
         size = 0
-        for job in jobs:
+        for job in work.jobs:
             size += len(job.payload)
         if self._pending_bytes + size > PENDING_BYTES_LIMIT:
             raise StoreUnavailable("the disk can't keep up: too much is waiting to be written")
-        future: asyncio.Future[Sequence[int]] = self._loop.create_future()
         self._pending_bytes += size
         try:
-            self._writer.submit(Add(future, jobs))
-            return await future
+            self._writer.submit(work)
+            return await cast("asyncio.Future[Any]", work.future)
         finally:
             self._pending_bytes -= size
 
@@ -77,9 +104,22 @@ class SqliteStore:
         """See Store.expired. The lock is the lease: nodes of earlier runs are gone, this one is alive."""
         return await self._readers.expired(limit)
 
-    async def purge(self, ended_before: Mapping[State, int], limit: int) -> int:
+    async def overdue(self, now: int, limit: int) -> Sequence[Job]:
+        """See Store.overdue."""
+        return await self._readers.overdue(now, limit)
+
+    async def amend(self, job_ids: Sequence[int], rule: Rule, step: Step | None = None) -> Sequence[Amended]:
+        """See Store.amend."""
+        amended = await self._call(lambda session: amend(session, job_ids, rule, step))
+        for one in amended:
+            if isinstance(one.answer, CancelWish):
+                for listener in self._cancel_listeners:
+                    listener(one.answer.job_id, one.answer.claim_seq)
+        return amended
+
+    async def purge(self, ended_before: Mapping[State, int], now: int, limit: int) -> int:
         """See Store.purge."""
-        return await self._call(lambda session: session.purge(ended_before, limit))
+        return await self._call(lambda session: self._purge(session, ended_before, now, limit))
 
     async def counts(self) -> Mapping[State, int]:
         """See Store.counts: the writer keeps them."""
@@ -93,9 +133,33 @@ class SqliteStore:
         """See Store.get."""
         return await self._readers.get(job_id)
 
-    async def find(self, wanted: JobFilter) -> Sequence[JobRecord]:
+    async def find(self, query: JobQuery) -> JobPage:
         """See Store.find."""
-        return await self._readers.find(wanted)
+        return await self._readers.find(query)
+
+    async def find_ids(self, wanted: JobFilter, *, after: int, last: int, limit: int) -> IdPage:
+        """See Store.find_ids."""
+        return await self._readers.find_ids(wanted, after=after, last=last, limit=limit)
+
+    async def last_id(self) -> int:
+        """See Store.last_id: the writer keeps it."""
+        return self._writer.session.last_id
+
+    async def add_operation(self, operation: NewOperation) -> int:
+        """See Store.add_operation."""
+        return await self._call(lambda session: insert_operation(session, operation))
+
+    async def operation(self, operation_id: int) -> Operation | None:
+        """See Store.operation."""
+        return await self._readers.operation(operation_id)
+
+    async def operations(self, before_id: int, limit: int) -> Sequence[Operation]:
+        """See Store.operations."""
+        return await self._readers.operations(before_id, limit)
+
+    async def open_operations(self) -> Sequence[Operation]:
+        """See Store.open_operations."""
+        return await self._readers.open_operations()
 
     async def attempts(self, job_id: int) -> Sequence[Attempt]:
         """See Store.attempts."""
@@ -108,6 +172,10 @@ class SqliteStore:
     def on_arrival(self, listener: ArrivalListener) -> None:
         """See Store.on_arrival."""
         self._writer.on_arrival(listener)
+
+    def on_cancel(self, listener: CancelListener) -> None:
+        """See Store.on_cancel."""
+        self._cancel_listeners.append(listener)
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """See Store.on_failure."""

@@ -22,10 +22,11 @@ from typing import Any
 import apsw
 import msgspec
 
-from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch, StoreError, StoreUnavailable
 from queue_server.domain.job import NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.store.contract import NOTHING_CLAIMED, ArrivalListener, Claim, Turn
+from queue_server.store.sqlite.adding_once import add_once
 from queue_server.store.sqlite.checkpoints import Checkpoints
 from queue_server.store.sqlite.connection import FATAL, PASSING, explain
 from queue_server.store.sqlite.session import Session
@@ -40,6 +41,13 @@ AnyFuture = asyncio.Future[Any] | Future[Any]
 
 class Add(msgspec.Struct, frozen=True):
     """Jobs to be added, all or none."""
+
+    future: AnyFuture
+    jobs: Sequence[NewJob]
+
+
+class AddOnce(msgspec.Struct, frozen=True):
+    """Jobs with idempotency keys to be added, all or none."""
 
     future: AnyFuture
     jobs: Sequence[NewJob]
@@ -60,7 +68,7 @@ class Call(msgspec.Struct, frozen=True):
     action: Callable[[Session], Any]
 
 
-Work = Add | Exchange | Call
+Work = Add | AddOnce | Exchange | Call
 
 
 class Writer:
@@ -154,6 +162,7 @@ class Writer:
             exchanges = [work for work in group if isinstance(work, Exchange)]
             flags = _finish_all(session, exchanges)
             results = _add_all(session, [work for work in group if isinstance(work, Add)])
+            results += _add_all_once(session, [work for work in group if isinstance(work, AddOnce)])
             results += _claim_all(session, exchanges, flags)
             results += [(work, work.action(session)) for work in group if isinstance(work, Call)]
             session.commit()
@@ -223,7 +232,7 @@ def _claim_all(session: Session, works: Sequence[Exchange], flags: Sequence[bool
     for work in works:
         count = len(work.transitions)
         claimed = NOTHING_CLAIMED if work.claim is None else session.claim(work.claim)
-        results.append((work, Turn(flags[:count], claimed)))
+        results.append((work, Turn(flags[:count], claimed, () if results else session.callbacks)))
         flags = flags[count:]
     return results
 
@@ -237,6 +246,17 @@ def _add_all(session: Session, works: Sequence[Add]) -> list[tuple[Work, Any]]:
     for work in works:
         results.append((work, ids[start : start + len(work.jobs)]))
         start += len(work.jobs)
+    return results
+
+
+def _add_all_once(session: Session, works: Sequence[AddOnce]) -> list[tuple[Work, Any]]:
+    """One after the other: each sees the keys of those before it. A refused one has written nothing."""
+    results: list[tuple[Work, Any]] = []
+    for work in works:
+        try:
+            results.append((work, add_once(session, work.jobs)))
+        except (InvalidJob, KeyMismatch, JobDeleted) as refusal:
+            results.append((work, refusal))
     return results
 
 

@@ -1,0 +1,45 @@
+"""Which jobs: the same filters for lists (as a query) and for changing many jobs (as JSON)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from queue_server.client.composing import Moment, moment
+
+TIMES = ("created_after", "created_before", "ended_after", "ended_before")
+
+
+class JobFilters(TypedDict, total=False):
+    """Every filter that is given must match. After is inclusive, before exclusive; a tag must have that value."""
+
+    state: str | Iterable[str]
+    type: str
+    queue: str
+    context: str
+    key: str
+    parent_id: int
+    tags: Mapping[str, str]
+    created_after: Moment
+    created_before: Moment
+    ended_after: Moment
+    ended_before: Moment
+
+
+def query_of(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters as parameters of a query: several values with commas, a tag as `tag.NAME`."""
+    members = filter_of(filters)
+    tags = members.pop("tags", {})
+    query = {name: ",".join(value) if isinstance(value, list) else value for name, value in members.items()}
+    return {**query, **{f"tag.{name}": value for name, value in tags.items()}}
+
+
+def filter_of(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters as the member `filter` of a request. Those that are None are left out."""
+    return {name: _value(name, value) for name, value in filters.items() if value is not None}
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in TIMES:
+        return moment(value)
+    if isinstance(value, str | int | Mapping):
+        return value
+    return list(value)

@@ -1,0 +1,93 @@
+"""From a job as a client wrote it to the plan and the row that are stored, with the server's defaults."""
+
+import hashlib
+
+import msgspec
+from msgspec import UNSET
+
+from queue_server.domain.command import command_type
+from queue_server.domain.instants import parse_instant
+from queue_server.domain.job import DEFAULT_QUEUE, JobRequest, NewJob, Once, Plan, encode_plan
+from queue_server.domain.lifecycle import first_state
+from queue_server.domain.retry import ONCE, SECOND, Retry, resolve
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What applies to a job that names no priority, context or retry."""
+
+    priority: int = 500
+    context: str = "default"
+    retry: Retry = ONCE
+
+
+def compose_plan(request: JobRequest, defaults: Defaults, now: int) -> Plan:
+    """What is kept of a request as the job's payload. Limits given in seconds count from `now`."""
+    return Plan(
+        request.command,
+        request.callback_done,
+        request.callback_failed,
+        resolve(request.retry, defaults.retry),
+        None,
+        _expires_at(request, now),
+        _deadline(request, now),
+        request.retention,
+        request.tags or None,
+    )
+
+
+def compose_row(request: JobRequest, plan: Plan, defaults: Defaults, now: int, once: Once | None = None) -> NewJob:
+    """The row of a job that is added at `now`."""
+    run_at = due_at(request, now)
+    return NewJob(
+        first_state(run_at, now),
+        defaults.priority if request.priority is UNSET else request.priority,
+        run_at,
+        now,
+        defaults.context if request.context is UNSET else request.context,
+        command_type(request.command),
+        encode_plan(plan),
+        None,
+        DEFAULT_QUEUE if request.queue is UNSET else request.queue,
+        request.key,
+        overdue_at(plan),
+        plan.tags,
+        once,
+    )
+
+
+def due_at(request: JobRequest, now: int) -> int:
+    """When the job may run: not before `now`."""
+    if request.run_at is not None:
+        return max(now, parse_instant(request.run_at))
+    return now + round(request.delay * SECOND) if request.delay else now
+
+
+def overdue_at(plan: Plan) -> int | None:
+    """When a job that has not started ends as failed: its expires_at or its deadline, whichever comes first."""
+    if plan.expires_at is None or plan.deadline is None:
+        return plan.deadline if plan.expires_at is None else plan.expires_at
+    return min(plan.expires_at, plan.deadline)
+
+
+def fingerprint(request: JobRequest) -> bytes:
+    """16 bytes that tell whether two requests ask for the same job, whatever the order and spacing of their members."""
+    bare = msgspec.structs.replace(request, idempotency_key=None)
+    return hashlib.blake2b(_encode(bare), digest_size=16).digest()
+
+
+def _expires_at(request: JobRequest, now: int) -> int | None:
+    if request.expires_at is not None:
+        return parse_instant(request.expires_at)
+    return None if request.ttl is None else now + round(request.ttl * SECOND)
+
+
+def _deadline(request: JobRequest, now: int) -> int | None:
+    match request.deadline:
+        case None:
+            return None
+        case str() as instant:
+            return parse_instant(instant)
+        case seconds:
+            return now + round(seconds * SECOND)

@@ -1,0 +1,45 @@
+"""Deleting what is old, a page at a time, inside a transaction of the writing connection."""
+
+from collections.abc import Mapping
+
+from msgspec import json
+
+from queue_server.domain.state import FINAL_STATES, State
+from queue_server.store.sqlite.session import Session
+
+SLACK = 3600 * 1_000_000
+"""Before the last cut an end may still turn up for so long: the clock was set back, or its commit took time."""
+
+OPERATIONS_KEPT = 30 * 86_400 * 1_000_000
+BEGINNING = 0
+
+
+class Purge:
+    """Deletes a page, and remembers for each state up to where all is deleted.
+
+    Jobs with their own retention stay where they are: of a million of them each page would otherwise read all.
+    """
+
+    def __init__(self) -> None:
+        self._clean_to: dict[State, int] = dict.fromkeys(FINAL_STATES, BEGINNING)
+
+    def __call__(self, session: Session, ended_before: Mapping[State, int], now: int, limit: int) -> int:
+        """See Store.purge."""
+        deleted = 0
+        for state, before in ended_before.items():
+            ids = json.decode(session.value("purgeable", (state, self._clean_to[state], before, limit - deleted)))
+            session.delete(ids, state)
+            deleted += len(ids)
+            if deleted < limit:
+                self._clean_to[state] = max(BEGINNING, before - SLACK)
+        deleted += _purge_kept(session, now, limit - deleted)
+        deleted += session.run("delete_once", now, limit - deleted)
+        return deleted + session.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)
+
+
+def _purge_kept(session: Session, now: int, limit: int) -> int:
+    """Jobs whose own retention is over."""
+    found = json.decode(session.value("kept_too_long", (now, limit)))
+    for state in FINAL_STATES:
+        session.delete([job_id for job_id, its_state in found if its_state == state], state)
+    return len(found)

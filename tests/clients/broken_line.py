@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from tests.support.raw import connect
+from tests.support.raw import connect, read_answer
 
 Fate = Callable[[socket.socket, bytes], None]
 """What becomes of an answer on its way to the client."""
@@ -83,10 +83,9 @@ def _read_request(channel: socket.socket) -> bytes:
 
 
 def _ask(port: int, request: bytes) -> bytes:
-    """The server's answer: all until it closes, as the client asks it to."""
     with connect(port, 60) as channel:
         channel.sendall(request)
-        return b"".join(iter(lambda: channel.recv(65536), b""))
+        return read_answer(channel)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from queue_server.client.async_connection import AsyncConnection, AsyncStream
 from queue_server.client.errors import ClientError
-from queue_server.client.exchange import Exchange, Item, Open, Pause, Read, Reply, Request, as_item
+from queue_server.client.exchange import Exchange, Item, Open, Pause, Read, Reply, Request, advanced, as_item
 
 T = TypeVar("T")
 
@@ -20,18 +20,14 @@ async def result_of(connection: AsyncConnection, exchange: Exchange[T]) -> T:
 async def items_of(connection: AsyncConnection, exchange: Exchange[None]) -> AsyncGenerator[Any]:
     """The exchange's items, as they come."""
     steps = _Steps(connection)
-    reply: Reply | ClientError = None
+    outcome: Reply | ClientError = None
     try:
-        while True:
-            try:
-                step = exchange.throw(reply) if isinstance(reply, ClientError) else exchange.send(reply)
-            except StopIteration:
-                return
+        while (step := advanced(exchange, outcome)) is not None:
             if isinstance(step, Item):
-                reply = None
+                outcome = None
                 yield step.value
             else:
-                reply = await steps.outcome_of(step)
+                outcome = await steps.outcome_of(step)
     finally:
         await steps.close()
 

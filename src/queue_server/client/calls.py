@@ -32,9 +32,7 @@ def add(job: bytes, key: str) -> Call[Job]:
 def add_batch(jobs: Iterable[bytes], key: str) -> Call[Added]:
     """Add all of these jobs, or none."""
     headers = {"Idempotency-Key": key, "Content-Type": NDJSON}
-    return Call(
-        _post("/v1/jobs/batch", b"\n".join(jobs) + b"\n", is_repeatable=True, headers=headers), reads(Added)
-    )
+    return Call(_post("/v1/jobs/batch", b"\n".join(jobs) + b"\n", is_repeatable=True, headers=headers), reads(Added))
 
 
 def jobs(query: Mapping[str, Any]) -> Call[Page[Job]]:

@@ -1,19 +1,19 @@
 """What can go wrong between a client and its server, all below QueueServerError.
 
-    QueueServerError
-    └── ClientError                  .status and .problem, None where the server told none
-        ├── Unreachable              no answer, or none to its end
-        ├── ForeignAnswer            something answered that is no Queue Server
-        ├── StillGoingOn             the time to wait is over (also a TimeoutError)
-        └── Refused                  the server answered with an error
-            ├── Invalid              400, with .errors
-            ├── NotAuthorised        401; 403: a setting or the token forbids it
-            ├── NotFound             404
-            ├── Conflict             409: not in this state
-            ├── Deleted              410: the job of this idempotency key has been deleted since
-            ├── TooLarge             413
-            ├── IdempotencyMismatch  422: the key was used for another job
-            └── Unavailable          503, with .retry_after
+QueueServerError
+└── ClientError                  .status and .problem, None where the server told none
+    ├── Unreachable              no answer, or none to its end
+    ├── ForeignAnswer            something answered that is no Queue Server
+    ├── StillGoingOn             the time to wait is over (also a TimeoutError)
+    └── Refused                  the server answered with an error
+        ├── Invalid              400, with .errors
+        ├── NotAuthorised        401; 403: a setting or the token forbids it
+        ├── NotFound             404
+        ├── Conflict             409: not in this state
+        ├── Deleted              410: the job of this idempotency key has been deleted since
+        ├── TooLarge             413
+        ├── IdempotencyMismatch  422: the key was used for another job
+        └── Unavailable          503, with .retry_after
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,16 @@
 """A talk with the server as a generator of steps, so that its rules are written once, for sync and async.
 
 An exchange yields what it wants done, and is told the outcome: a Request or an Open is answered with an Answer, a
-Read with bytes (None at the end of the stream), and a ClientError is raised where one happened. `iterate` of the two
-clients takes the steps.
+Read with bytes (None at the end of the stream), and a ClientError is raised where one happened. `sync_steps` and
+`async_steps` take the steps.
 """
 
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
+
+from queue_server.client.errors import ClientError
 
 T = TypeVar("T")
 
@@ -93,3 +95,11 @@ def chunks() -> Generator[Step, Reply, bytes | None]:
 def as_item(exchange: Exchange[T]) -> Exchange[None]:
     """The exchange's result as the only item of another."""
     yield Item((yield from exchange))
+
+
+def advanced(exchange: Exchange[Any], outcome: Reply | ClientError) -> Step | None:
+    """The next step, after this outcome of the last one; None when there is none."""
+    try:
+        return exchange.throw(outcome) if isinstance(outcome, ClientError) else exchange.send(outcome)
+    except StopIteration:
+        return None

@@ -24,6 +24,21 @@ class JobFilters(TypedDict, total=False):
     ended_before: Moment
 
 
+class ManyFilters(JobFilters, total=False):
+    """The filters for changing many jobs, which can also name them."""
+
+    ids: Iterable[int]
+
+
+class EventFilters(TypedDict, total=False):
+    """Which events: every filter that is given must match."""
+
+    type: str | Iterable[str]
+    state: str | Iterable[str]
+    queue: str
+    context: str
+
+
 def query_of(filters: Mapping[str, Any]) -> dict[str, Any]:
     """The filters as parameters of a query: several values with commas, a tag as `tag.NAME`."""
     members = filter_of(filters)

@@ -1,11 +1,23 @@
-"""The output of a job while it is written, attempt after attempt, over broken connections."""
+"""The output of a job: what there is, or all of it while it is written, over broken connections."""
 
 from queue_server.client import calls
 from queue_server.client.asking import ask, pause_after, pauses
-from queue_server.client.errors import ForeignAnswer, NotFound, Unavailable, Unreachable
+from queue_server.client.errors import ForeignAnswer, NotFound, Refused, Unavailable, Unreachable
 from queue_server.client.exchange import Exchange, Item, Pause, Request, chunks, opened
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+
+def downloaded(
+    job_id: int, stream: str, attempt: int | None, span: tuple[int | None, int | None], retry_for: float
+) -> Exchange[bytes]:
+    """The bytes that there are, from `span[0]` to before `span[1]`; a negative start counts from the end."""
+    try:
+        return (yield from ask(calls.output(job_id, stream, attempt, _range(*span)), retry_for))
+    except Refused as error:
+        if error.status == 416:
+            return b""  # nothing is there
+        raise
 
 
 def followed(job_id: int, stream: str, attempt: int | None, retry_for: float) -> Exchange[None]:
@@ -43,3 +55,14 @@ def _attempt(request: Request) -> Exchange[None]:
             if pause_after(error, request, 0.0) is None:
                 raise
         yield Pause(next(waits))
+
+
+def _range(start: int | None, end: int | None) -> str | None:
+    """The range of RFC 9110, section 14.1.2."""
+    if start is None and end is None:
+        return None
+    if end is None:
+        return str(start) if start and start < 0 else f"{start}-"
+    if end <= (start or 0) or (start or 0) < 0:
+        raise ValueError(f"from {start} to before {end} are no bytes")
+    return f"{start or 0}-{end - 1}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 from queue_server.client.errors import ClientError
-from queue_server.client.exchange import Exchange, Item, Open, Pause, Read, Reply, Request, as_item
+from queue_server.client.exchange import Exchange, Item, Open, Pause, Read, Reply, Request, advanced, as_item
 from queue_server.client.sync_connection import SyncConnection, SyncStream
 
 T = TypeVar("T")
@@ -19,18 +19,14 @@ def result_of(connection: SyncConnection, exchange: Exchange[T]) -> T:
 def items_of(connection: SyncConnection, exchange: Exchange[None]) -> Iterator[Any]:
     """The exchange's items, as they come."""
     steps = _Steps(connection)
-    reply: Reply | ClientError = None
+    outcome: Reply | ClientError = None
     try:
-        while True:
-            try:
-                step = exchange.throw(reply) if isinstance(reply, ClientError) else exchange.send(reply)
-            except StopIteration:
-                return
+        while (step := advanced(exchange, outcome)) is not None:
             if isinstance(step, Item):
-                reply = None
+                outcome = None
                 yield step.value
             else:
-                reply = steps.outcome_of(step)
+                outcome = steps.outcome_of(step)
     finally:
         steps.close()
 

@@ -7,7 +7,7 @@ import msgspec
 
 from queue_server.client import calls
 from queue_server.client.asking import pause_after, pauses
-from queue_server.client.errors import ClientError, ForeignAnswer, Unavailable, Unreachable
+from queue_server.client.errors import ForeignAnswer, Unavailable, Unreachable
 from queue_server.client.event_stream import Frame, FrameParser
 from queue_server.client.exchange import Exchange, Item, Pause, chunks, opened
 from queue_server.client.results import Event, Job, decode

@@ -7,23 +7,18 @@ import msgspec
 
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
-from queue_server.domain.command import ExecCommand
 from queue_server.domain.composing import Defaults, compose_plan, compose_row, fingerprint
-from queue_server.domain.errors import InvalidJob, NotAllowed, Problem, StoreUnavailable
+from queue_server.domain.errors import InvalidJob, Problem, StoreUnavailable
 from queue_server.domain.job import JobRecord, JobRequest, NewJob, Once, Plan
 from queue_server.domain.retry import Retry
 from queue_server.domain.state import State
+from queue_server.operations.policy import Policy
 from queue_server.store.contract import Store
 
 SECOND = 1_000_000
 FULL_RETRY_AFTER_S = 10
 EVERYBODY = ""
 """The scope of idempotency keys where no token tells clients apart."""
-
-EXEC_OFF = (
-    "commands are switched off on this server; start it with --exec any (setting exec) to run them: "
-    "then whoever can add a job can run any command as the server's user"
-)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -77,6 +72,7 @@ class AddJob:
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._settings = settings
+        self._policy = Policy(settings)
         self._defaults = defaults_of(settings)
         self._clock = clock
         self._keep_keys = round(settings.retention_keys * SECOND)
@@ -89,7 +85,7 @@ class AddJob:
         the key stands for another job, or for one that is gone; StoreUnavailable when the server is stopping, the queue
         is full, or the store can't be written: then nothing was stored.
         """
-        self.check_policy(request)
+        self._policy.check(request)
         await self.check_room()
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now)
@@ -104,7 +100,7 @@ class AddJob:
 
     def draft(self, request: JobRequest, *, is_keyed: bool) -> Draft:
         """A job of a batch, checked. `is_keyed` says that the batch has an idempotency key; see `add_batch`."""
-        self.check_policy(request)
+        self._policy.check(request)
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now)
         mark = fingerprint(request) if is_keyed or request.idempotency_key is not None else b""
@@ -118,18 +114,6 @@ class AddJob:
         rows = self._rows_of_batch(drafts, key)
         added = await self._store.add_once(rows)
         return AcceptedBatch(added.ids, len(added.replayed))
-
-    def check_policy(self, request: JobRequest) -> None:
-        """NotAllowed if a setting forbids a command of the job."""
-        if self._settings.exec != "off":
-            return
-        for path, command in (
-            ("/command", request.command),
-            ("/callback_done", request.callback_done),
-            ("/callback_failed", request.callback_failed),
-        ):
-            if isinstance(command, ExecCommand):
-                raise NotAllowed(path, EXEC_OFF)
 
     async def check_room(self, more: int = 1) -> None:
         """StoreUnavailable if the server is stopping or so many more jobs are too many."""

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from queue_server.domain.errors import InvalidJob
+from queue_server.domain.errors import QueueServerError
 from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
@@ -140,14 +140,17 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Amended(msgspec.Struct, frozen=True):
-    """What a rule made of one job. `answer` is an InvalidJob where the rule raised it."""
+    """What a rule made of one job. `answer` is an error where the rule raised one."""
 
     record: JobRecord
-    answer: Answer | InvalidJob
+    answer: Answer | QueueServerError
 
 
 Rule = Callable[[JobRecord], Answer]
-"""A pure function, called inside the store's transaction. It may raise InvalidJob."""
+"""A pure function, called inside the store's transaction. It may raise QueueServerErrors: they are its answer."""
+
+
+Action = Literal["cancel", "retry", "delete"]
 
 
 class OperationState(StrEnum):
@@ -162,8 +165,8 @@ class OperationState(StrEnum):
 class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
     """An operation to add: an action on all jobs of a filter whose ids are at most `last_id`."""
 
-    action: Literal["cancel", "retry", "delete"]
-    filter: str
+    action: Action
+    filter: JobFilter
     reason: str
     changes: str
     last_id: int
@@ -172,12 +175,12 @@ class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """An action on many jobs, and how far it has come. `filter` and `changes` are JSON; it goes on after `next_id`."""
+    """An action on many jobs, and how far it has come. `changes` is a JSON merge patch; it goes on after `next_id`."""
 
     id: int
-    action: Literal["cancel", "retry", "delete"]
+    action: Action
     state: OperationState
-    filter: str
+    filter: JobFilter
     reason: str
     changes: str
     last_id: int
@@ -266,7 +269,7 @@ class Store(Protocol):
         """Have `rule` say what becomes of each of these jobs, and apply it, all in one transaction.
 
         Ids that no job has are left out. `step` saves how far an operation has come: `done` grows by the jobs that were
-        changed, `skipped` by all others.
+        changed, `skipped` by all others. If the operation is over already, nothing is done.
         """
         ...
 
@@ -316,6 +319,10 @@ class Store(Protocol):
 
     async def open_operations(self) -> Sequence[Operation]:
         """Operations that are not over, oldest first."""
+        ...
+
+    async def ahead(self, record: JobRecord, limit: int) -> int:
+        """How many available jobs of its type are claimed before this one; `limit` stands for that many or more."""
         ...
 
     async def attempts(self, job_id: int) -> Sequence[Attempt]:

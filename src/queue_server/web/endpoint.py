@@ -36,9 +36,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One method at one path.
 
     `path` is Starlette's (`/v1/jobs/{job_id}`). `handler` is a coroutine function from a Request to a Response, or,
-    where `is_raw`, an ASGI application. `query` is a struct whose members are the query parameters, `headers` names request
-    headers with a sentence each. `errors` are the statuses of problem answers beyond those that any request can get.
-    `operation_id` names it in clients that are made from the document; one is made of method and path where it is
+    where `is_raw`, an ASGI application. `query` is a struct whose members are the query parameters, `headers` names
+    request headers with a sentence each. `errors` are the statuses of problem answers beyond those that any request can
+    get. `operation_id` names it in clients that are made from the document; one is made of method and path where it is
     left out. `takes_tags` adds the query parameters `tag.NAME`.
     """
 

@@ -115,5 +115,5 @@ async def _send_head(send: Send, head: Message) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-class _HeadSent(Exception):  # noqa: N818 (no error)
-    pass
+class _HeadSent(Exception):
+    """Leaves an application that would go on to a body."""

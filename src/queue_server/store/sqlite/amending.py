@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import json
 
-from queue_server.domain.errors import InvalidJob
+from queue_server.domain.errors import QueueServerError
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.domain.wishes import Answer, CancelWish, Extension, Refusal, Removal, Revision
@@ -15,11 +15,13 @@ from queue_server.store.sqlite.session import Session
 
 def amend(session: Session, job_ids: Sequence[int], rule: Rule, step: Step | None) -> list[Amended]:
     """See Store.amend."""
+    if step is not None and not session.rows("is_operation_running", (step.operation_id,)):
+        return []
     rows = session.rows("get_many", (json.encode(job_ids).decode(),))
     amended = [_answer(rule, row) for row in rows]
     _apply(session, [one.answer for one in amended])
     if step is not None:
-        done = sum(not isinstance(one.answer, Refusal | InvalidJob | None) for one in amended)
+        done = sum(not isinstance(one.answer, Refusal | QueueServerError | None) for one in amended)
         save_step(session, step, done, len(job_ids) - done)
     return amended
 
@@ -33,7 +35,7 @@ def insert_operation(session: Session, operation: NewOperation) -> int:
     """See Store.add_operation."""
     values = (
         operation.action,
-        operation.filter,
+        json.encode(operation.filter).decode(),
         operation.reason,
         operation.changes,
         operation.last_id,
@@ -48,11 +50,11 @@ def _answer(rule: Rule, row: Sequence[object]) -> Amended:
     record = record_of_row(row)
     try:
         return Amended(record, rule(record))
-    except InvalidJob as error:
+    except QueueServerError as error:
         return Amended(record, error)
 
 
-def _apply(session: Session, answers: Sequence[Answer | InvalidJob]) -> None:
+def _apply(session: Session, answers: Sequence[Answer | QueueServerError]) -> None:
     ended = [answer for answer in answers if isinstance(answer, Transition) and not answer.changes_nothing]
     session.bulk("finish_all", [finish_row(change) for change in ended])
     session.record(ended)

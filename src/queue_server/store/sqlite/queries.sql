@@ -204,6 +204,10 @@ update operation
 set next_id = ?2, done = done + ?3, skipped = skipped + ?4, state = ?5, ended_at = ?6, error = ?7
 where id = ?1 and state = 'running';
 
+-- Whether an operation is not over.
+-- name: is_operation_running
+select 1 from operation where id = ?1 and state = 'running';
+
 -- One operation.
 -- name: operation
 select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
@@ -252,6 +256,14 @@ join payload on payload.job_id = job.id
 left join attempt on attempt.job_id = job.id
     and attempt.claim_seq = (select max(claim_seq) from attempt where job_id = job.id)
 order by wanted.key;
+
+-- How many jobs of a type are claimed before one; counts no further than the limit.
+-- name: ahead
+select count(*) from (
+    select 1 from job
+    where state = 'available' and type = ?1 and (rank, run_at, id) < (?2, ?3, ?4)
+    limit ?5
+);
 
 -- The ended attempts of a job, oldest first, without their output.
 -- name: attempts

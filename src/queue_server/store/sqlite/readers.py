@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import apsw
 
+from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import StoreUnavailable
-from queue_server.domain.job import Attempt, Job, JobRecord
+from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord
 from queue_server.domain.outcome import Output
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
 from queue_server.store.sqlite.connection import explain, open_reader
@@ -64,6 +65,12 @@ class Readers:
     async def find_ids(self, wanted: JobFilter, *, after: int, last: int, limit: int) -> IdPage:
         """See Store.find_ids."""
         raise NotImplementedError(wanted, after, last, limit)
+
+    async def ahead(self, record: JobRecord, limit: int) -> int:
+        """See Store.ahead."""
+        type_ = "exec" if isinstance(record.plan.command, ExecCommand) else "http"
+        rank = PRIORITY_MAX - record.priority
+        return (await self._read("ahead", type_, rank, record.run_at, record.id, limit))[0][0]
 
     async def operation(self, operation_id: int) -> Operation | None:
         """See Store.operation."""

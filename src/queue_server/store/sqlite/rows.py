@@ -11,7 +11,7 @@ from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.placeholders import MARK
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Revision
-from queue_server.store.contract import Operation, OperationState
+from queue_server.store.contract import JobFilter, Operation, OperationState
 from queue_server.store.sqlite.bulk import Row
 
 RECORD = (
@@ -97,8 +97,8 @@ def attempt_of_row(row: Any) -> Attempt:
 
 def operation_of_row(row: Any) -> Operation:
     """An operation from its row."""
-    id_, action, state, *facts = row
-    values: Any = (id_, action, OperationState(state), *facts)
+    id_, action, state, wanted, *facts = row
+    values: Any = (id_, action, OperationState(state), msgspec.json.decode(wanted, type=JobFilter), *facts)
     return Operation(*values)
 
 

@@ -141,6 +141,10 @@ class SqliteStore:
         """See Store.find_ids."""
         return await self._readers.find_ids(wanted, after=after, last=last, limit=limit)
 
+    async def ahead(self, record: JobRecord, limit: int) -> int:
+        """See Store.ahead."""
+        return await self._readers.ahead(record, limit)
+
     async def last_id(self) -> int:
         """See Store.last_id: the writer keeps it."""
         return self._writer.session.last_id

@@ -1,0 +1,79 @@
+"""The Python client: `Client` blocks, `AsyncClient` is awaited; their methods are the same.
+
+    from queue_server.client import Client
+
+    with Client() as client:
+        job = client.add(url="https://example.com/send-mails", retry={"max_attempts": 5})
+        print(client.wait(job.id).state)
+
+What is asked and how answers are understood is written once, as generators of steps (`exchange`); only the modules
+called sync_… and async_… touch the network.
+"""
+
+from queue_server.client.async_client import AsyncClient
+from queue_server.client.client import Client
+from queue_server.client.composing import JobMembers
+from queue_server.client.errors import (
+    ClientError,
+    Conflict,
+    Deleted,
+    ForeignAnswer,
+    IdempotencyMismatch,
+    Invalid,
+    Mistake,
+    NotAuthorised,
+    NotFound,
+    Problem,
+    Refused,
+    StillGoingOn,
+    TooLarge,
+    Unavailable,
+    Unreachable,
+)
+from queue_server.client.filters import EventFilters, JobFilters, ManyFilters
+from queue_server.client.results import (
+    Attempt,
+    Event,
+    Explanation,
+    Heartbeat,
+    Job,
+    Matched,
+    Operation,
+    Slots,
+    Stats,
+)
+from queue_server.domain.errors import QueueServerError
+
+__all__ = [
+    "AsyncClient",
+    "Attempt",
+    "Client",
+    "ClientError",
+    "Conflict",
+    "Deleted",
+    "Event",
+    "EventFilters",
+    "Explanation",
+    "ForeignAnswer",
+    "Heartbeat",
+    "IdempotencyMismatch",
+    "Invalid",
+    "Job",
+    "JobFilters",
+    "JobMembers",
+    "ManyFilters",
+    "Matched",
+    "Mistake",
+    "NotAuthorised",
+    "NotFound",
+    "Operation",
+    "Problem",
+    "QueueServerError",
+    "Refused",
+    "Slots",
+    "Stats",
+    "StillGoingOn",
+    "TooLarge",
+    "Unavailable",
+    "Unreachable",
+]

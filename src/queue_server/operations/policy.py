@@ -1,0 +1,30 @@
+"""What the settings allow of a job that is well-formed."""
+
+from queue_server.config.settings import Settings
+from queue_server.domain.command import ExecCommand
+from queue_server.domain.errors import NotAllowed
+from queue_server.domain.job import JobRequest, Plan
+
+EXEC_OFF = (
+    "commands are switched off on this server; start it with --exec any (setting exec) to run them: "
+    "then whoever can add a job can run any command as the server's user"
+)
+
+
+class Policy:
+    """Looks at the commands of a job and of its callbacks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_exec_off = settings.exec == "off"
+
+    def check(self, job: JobRequest | Plan) -> None:
+        """NotAllowed, with the member, if a setting forbids a command of the job."""
+        if not self._is_exec_off:
+            return
+        for path, command in (
+            ("/command", job.command),
+            ("/callback_done", job.callback_done),
+            ("/callback_failed", job.callback_failed),
+        ):
+            if isinstance(command, ExecCommand):
+                raise NotAllowed(path, EXEC_OFF)

@@ -21,6 +21,7 @@
  *     ├── NotFound              404
  *     ├── Conflict              409  the job is not in a state for what was asked
  *     ├── JobDeleted            410  the job of this idempotency key has been deleted since
+ *     ├── TooLarge              413  more than the server's max_body
  *     ├── KeyMismatch           422  the idempotency key was used for another job
  *     ├── Unavailable           429, 502, 503, 504  also after trying again; ->retryAfter
  *     ├── Unreachable           no answer: refused, broken off, timed out; ->mayBeDone
@@ -204,7 +205,8 @@ final class Client
     /**
      * Add many jobs, quickly: up to 10,000 in one request, all of them or none. More are sent in parts of that size,
      * each of which is all or nothing. To go on after an error between the parts, call it again with the same jobs
-     * and the `idempotencyKey` of the first call: the parts that are there already are not added again.
+     * and the `idempotencyKey` of the first call: the parts that are there already (the error's `added`) are not
+     * added again.
      *
      * @param iterable<array<string, mixed>> $jobs
      * @return list<int> the ids, in the order of the jobs
@@ -220,8 +222,10 @@ final class Client
             $headers = ['Idempotency-Key' => $number === 0 ? $key : "$key.$number"];
             try {
                 $answer = $this->ask('POST', '/v1/jobs/batch', '[' . implode(',', $lines) . ']', $headers);
-            } catch (InvalidJob $error) {
-                throw $error->inPartFrom(count($ids));
+            } catch (QueueServerException $error) {
+                $error = $error instanceof InvalidJob ? $error->inPartFrom(count($ids)) : $error;
+                $error->added = $ids;
+                throw $error;
             }
             /** @var list<int> $added */
             $added = $answer['ids'];
@@ -941,14 +945,15 @@ final class Handler
         if ($heartbeat !== null) {
             header("X-Queue-Heartbeat: $heartbeat");
         }
-        ini_set('zlib.output_compression', '0');
-        header('Content-Length: 0');
-        header('Connection: close');
-        flush();
-        foreach (['fastcgi_finish_request', 'litespeed_finish_request'] as $finish) {
-            if (function_exists($finish)) {
-                $finish();
-            }
+        if (function_exists('fastcgi_finish_request')) {
+            fastcgi_finish_request();
+        } elseif (function_exists('litespeed_finish_request')) {
+            litespeed_finish_request();
+        } else {
+            ini_set('zlib.output_compression', '0');
+            header('Content-Length: 0');
+            header('Connection: close');
+            flush();
         }
         ob_start(static fn (): string => '', 4096); // what is printed now would come after the answer's end
     }
@@ -985,6 +990,9 @@ final class Handler
 /** The root of all that goes wrong with a Queue Server; also thrown itself for what has no class of its own. */
 class QueueServerException extends \RuntimeException
 {
+    /** @var list<int> the jobs of the parts that addMany() had added before */
+    public array $added = [];
+
     /**
      * @param int $status of the answer; 0 where there is none
      * @param array<string, string> $errors each thing that is wrong: JSON pointer => what
@@ -1035,6 +1043,11 @@ final class Conflict extends QueueServerException
 
 /** The job that was added with this idempotency key has been deleted since; it is not added again. */
 final class JobDeleted extends QueueServerException
+{
+}
+
+/** What was sent is larger than the server's setting max_body. */
+final class TooLarge extends QueueServerException
 {
 }
 
@@ -1382,6 +1395,7 @@ final class Answer
             404 => new NotFound($message, $this->status, $errors),
             409 => new Conflict($message, $this->status, $errors),
             410 => new JobDeleted($message, $this->status, $errors),
+            413 => new TooLarge($message, $this->status, $errors),
             422 => new KeyMismatch($message, $this->status, $errors),
             429, 502, 503, 504 => new Unavailable($message, $this->status, $errors, $this->retryAfter()),
             default => new QueueServerException($message, $this->status, $errors),

@@ -23,13 +23,20 @@ from queue_server.executors.contract import Executor
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
 from queue_server.operations.add import AddJob
+from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
+from queue_server.operations.manage import Manage, Rules, tell
+from queue_server.operations.many import Many, rule_of
+from queue_server.operations.output import ReadOutput
+from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
 from queue_server.store.open import open_store
+from queue_server.telemetry.events.frames import run_name
+from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
-from queue_server.web.app import App
+from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 
 EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
@@ -77,18 +84,24 @@ class Server:
         forward_library_logs(self._log)
         self._systemd = Systemd(os.environ)
         self._executors = _executors(settings, self._clock)
-        self._add = AddJob(store, settings, self._clock)
-        look = Look(store, self._clock, round(LEASE_S * 1_000_000))
-        self._web = web_server(App(self._add, look, settings.max_body, self._log))
+        self._events = JobEvents(self._clock, run_name(self._clock.now()))
+        self._chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
+        self._rules = Rules(settings, self._clock)
+        self._add = AddJob(store, settings, self._clock, self._events)
         self._engine = Engine(
             store,
             executors=self._executors,
             clock=self._clock,
-            chance=random.Random().random,  # noqa: S311 (spreads retries; no secret)
+            chance=self._chance,
+            rule_of=lambda operation: rule_of(self._rules, operation),
+            amended=lambda amended: tell(self._events, amended),
             options=_engine_options(settings),
             log=self._log,
             job_log=JobLog(output, settings.log_level),
+            events=self._events,
         )
+        self._outputs = ReadOutput(store, self._executors.values())
+        self._web = web_server(App(endpoints_of(self._services(), settings, self._clock), self._log))
         self._stops = 0
 
     async def serve(self) -> int:
@@ -106,12 +119,28 @@ class Server:
             alive = parts.create_task(self._watchdog())
             self._announce()
             await engine
+            self._events.close()
+            self._outputs.close()
             self._web.should_exit = True
             await web
             alive.cancel()
         await self._store.close()
         self._log.info("stopped")
         return EXIT_OK
+
+    def _services(self) -> Services:
+        store, clock = self._store, self._clock
+        look = Look(store, clock, round(LEASE_S * 1_000_000))
+        return Services(
+            add=self._add,
+            look=look,
+            wait=Wait(look, self._events),
+            explain=Explain(store, look, self._settings, clock),
+            manage=Manage(store, self._rules, clock=clock, chance=self._chance, events=self._events),
+            many=Many(store, clock, self._engine.operation_added),
+            output=self._outputs,
+            events=self._events,
+        )
 
     def _name(self) -> str:
         return self._settings.node_name or socket.gethostname()
@@ -144,6 +173,7 @@ class Server:
         """First: stop in good order. Second: interrupt what runs and give it back at once. Third: just end."""
         self._stops += 1
         self._add.is_closed = True
+        self._outputs.stop_waiting()
         name = signal.Signals(number).name
         match self._stops:
             case 1:
@@ -175,6 +205,7 @@ def _executors(settings: Settings, clock: SystemClock) -> Mapping[type, Executor
         output_limit=settings.output_limit,
         default_timeout=settings.http_timeout,
         connect_timeout=settings.connect_timeout,
+        heartbeat_timeout=settings.heartbeat_timeout,
         now=clock.now,
     )
     if settings.exec == "off":

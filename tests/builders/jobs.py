@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 
 from queue_server.domain.command import Command, ExecCommand, HttpCommand, command_type
-from queue_server.domain.job import Job, NewJob, Plan, Report, encode_plan
+from queue_server.domain.composing import overdue_at
+from queue_server.domain.job import Job, JobRecord, NewJob, Once, Plan, Report, encode_plan
 from queue_server.domain.lifecycle import Moment, Transition, decide, first_state
 from queue_server.domain.outcome import Outcome, OutcomeKind, Output
-from queue_server.domain.state import State
+from queue_server.domain.state import FINAL_STATES, WAITING_STATES, State
 
 NOW = 1_763_976_600_000_000
 """2025-11-24 09:30:00 UTC: the moment at which tests happen, in µs."""
@@ -29,6 +30,7 @@ def plan(command: Command = HTTP, **members: Any) -> Plan:
 def new_job(command: Command = HTTP, *, now: int = NOW, delay: int = 0, **members: Any) -> NewJob:
     """A row to add: due after `delay` µs; `members` are the row's own, or those of its plan."""
     of_row = {name: members.pop(name) for name in list(members) if name in NewJob.__struct_fields__}
+    its_plan = plan(command, tags=of_row.get("tags"), **members)
     row: dict[str, Any] = {
         "state": first_state(now + delay, now),
         "priority": 500,
@@ -36,9 +38,15 @@ def new_job(command: Command = HTTP, *, now: int = NOW, delay: int = 0, **member
         "created_at": now,
         "context": "default",
         "type": command_type(command),
-        "payload": encode_plan(plan(command, **members)),
+        "payload": encode_plan(its_plan),
+        "overdue_at": overdue_at(its_plan),
     }
     return NewJob(**(row | of_row))
+
+
+def once(key: str, ask: bytes = b"this", *, scope: str = "", until: int = NOW + DAY) -> Once:
+    """An idempotency key with which something was asked for."""
+    return Once(scope, key, ask.ljust(16, b"."), until)
 
 
 def job(state: State = State.RUNNING, **members: Any) -> Job:
@@ -58,6 +66,29 @@ def job(state: State = State.RUNNING, **members: Any) -> Job:
         "plan": plan(),
     }
     return Job(**(of_job | members))
+
+
+def record(state: State = State.AVAILABLE, **members: Any) -> JobRecord:
+    """A job as a reader sees it; one that waits has not run yet, any other has run once."""
+    has_run = 0 if state in WAITING_STATES else 1
+    of_record: dict[str, Any] = {
+        "id": 7,
+        "state": state,
+        "priority": 500,
+        "run_at": NOW + DAY if state is State.SCHEDULED else NOW - 2 * SECOND,
+        "context": "default",
+        "attempt": has_run,
+        "claim_seq": has_run,
+        "node_id": 1 if state is State.RUNNING else None,
+        "created_at": NOW - 2 * SECOND,
+        "claimed_at": NOW - SECOND if has_run else None,
+        "ended_at": NOW if state in FINAL_STATES else None,
+        "reason": "",
+        "parent_id": None,
+        "plan": plan(),
+        "first_started_at": NOW - SECOND if has_run else None,
+    }
+    return JobRecord(**(of_record | members))
 
 
 def outcome(kind: OutcomeKind = OutcomeKind.SUCCEEDED, **members: Any) -> Outcome:

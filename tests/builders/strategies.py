@@ -38,18 +38,29 @@ errors = st.none() | st.text(st.characters(), max_size=40)
 outputs = st.builds(Output, text=st.binary(max_size=60))
 
 outcomes = st.builds(
-    Outcome, kind=st.sampled_from(OutcomeKind), exit_code=codes, error=errors, retry_after=seconds, output=outputs
+    Outcome,
+    kind=st.sampled_from(OutcomeKind),
+    exit_code=codes,
+    error=errors,
+    retry_after=seconds,
+    output=outputs,
+    heartbeat=st.just(60.0) | st.floats(allow_nan=True, allow_infinity=True),
 )
 
 delays = st.floats(0, 366 * 86_400)
+code_lists = st.sampled_from(["429", "0", "500-599", "429, 500-599", "0-255", "3,7-9"])
 retries = st.builds(
-    lambda attempts, backoff, low, high, jitter: Retry(attempts, backoff, min(low, high), max(low, high), jitter),
+    lambda low, high, *others: Retry(others[0], others[1], min(low, high), max(low, high), *others[2:]),
+    delays,
+    delays,
     st.integers(1, 1000),
     st.sampled_from(["none", "fixed", "linear", "exponential"]),
-    delays,
-    delays,
     st.floats(0, 1),
+    st.none() | code_lists,
+    st.none() | delays,
 )
+instants = st.none() | st.integers(NOW - 1000 * SECOND, NOW + 2000 * SECOND)
+"""Limits of jobs, around the moments at which tests happen."""
 
 commands = st.sampled_from([HTTP, EXEC])
 plans = st.builds(
@@ -59,6 +70,10 @@ plans = st.builds(
     callback_failed=st.none() | commands,
     retry=st.none() | retries,
     report=st.none() | st.just(REPORT),
+    expires_at=instants,
+    deadline=instants,
+    retention=st.none() | st.floats(0, 10 * 366 * 86_400),
+    tags=st.none() | st.just({"customer": "acme"}),
 )
 
 
@@ -77,6 +92,8 @@ def jobs(draw: Any, states: Any = None) -> Any:
         losses=draw(st.integers(0, 2)),
         plan=draw(plans),
         context=draw(contexts),
+        first_started_at=NOW - draw(st.integers(0, 2000 * SECOND)),
+        is_cancel_wished=draw(st.sampled_from([False, False, True])),
     )
 
 
@@ -122,7 +139,23 @@ valid_requests = st.fixed_dictionaries(
         "callback_done": st.none() | valid_commands,
         "callback_failed": st.none() | valid_commands,
         "run_at": st.sampled_from(["2026-11-24T09:30:00Z", "2026-11-24T09:30:00.5+01:00"]),
-        "retry": st.none() | st.fixed_dictionaries({}, optional={"max_attempts": st.integers(1, 1000)}),
+        "retry": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "max_attempts": st.integers(1, 1000),
+                "min_delay": st.floats(0, 10),
+                "max_delay": st.floats(10, 100),
+                "max_duration": st.none() | delays,
+            },
+        ),
+        "queue": st.sampled_from(["default", "mails", "a.b:c_d-9"]),
+        "key": st.none() | st.sampled_from(["acme", "ä ö", "x" * 255]),
+        "ttl": st.none() | delays,
+        "deadline": st.none() | delays | st.sampled_from(["2026-11-24T09:30:00Z", "1970-01-01T00:00:00+00:00"]),
+        "retention": st.none() | st.floats(0, 316_224_000),
+        "tags": st.none() | st.dictionaries(st.sampled_from(["customer", "a.b", "9:_-"]), contexts, max_size=3),
+        "idempotency_key": st.none() | st.sampled_from(["order 7", "x" * 255]),
     },
 )
 """Jobs as clients may send them, as Python values."""

@@ -13,9 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class Answer:
+    """`pieces` are sent one by one instead of the body; `breaks` closes the connection where more is expected."""
+
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+    pieces: tuple[bytes, ...] | None = None
+    breaks: bool = False
 
 
 @dataclass
@@ -59,6 +63,12 @@ def of(value: object, status: int = 200, **headers: str) -> Answer:
 def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None, **headers: str) -> Answer:
     body: dict[str, Any] = {"type": "about:blank", "title": "A problem", "status": status, "detail": detail}
     return of({**body, **({"errors": errors} if errors else {})}, status, **headers)
+
+
+def events(*frames: tuple[str, str, object], breaks: bool = False) -> Answer:
+    """A stream of events: type, id and data of each."""
+    pieces = tuple(f"event: {name}\nid: {key}\ndata: {json.dumps(data)}\n\n".encode() for name, key, data in frames)
+    return Answer(200, b"", {"Content-Type": "text/event-stream"}, pieces, breaks)
 
 
 def job(job_id: int = 1, state: str = "completed", **members: object) -> dict[str, Any]:
@@ -116,12 +126,25 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
         answer = self.server.stub.answer(asked)
         self.send_response(answer.status)
-        for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
+        for name, value in {**answer.headers, **_length(answer)}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
+        for piece in answer.pieces or ():
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        if answer.breaks:
+            self.close_connection = True
+        elif answer.pieces is not None:
+            self.wfile.write(b"0\r\n\r\n")
 
-    do_POST = do_GET  # noqa: N815 (http.server's name)
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 (http.server's names)
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _length(answer: Answer) -> dict[str, str]:
+    if answer.pieces is not None:
+        return {"Transfer-Encoding": "chunked"}
+    return {"Content-Length": str(len(answer.body) + answer.breaks)}

@@ -15,8 +15,8 @@ basicConstraints = CA:TRUE
 """
 
 MAKE = """<?php
-$options = ['config' => __DIR__ . '/settings', 'x509_extensions' => 'local', 'private_key_type' => OPENSSL_KEYTYPE_EC,
-    'curve_name' => 'prime256v1', 'digest_alg' => 'sha256'];
+$options = ['config' => __DIR__ . '/settings', 'x509_extensions' => 'local', 'private_key_bits' => 2048,
+    'private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1', 'digest_alg' => 'sha256'];
 $key = openssl_pkey_new($options);
 $request = openssl_csr_new(['commonName' => 'Queue Server tests'], $key, $options);
 openssl_x509_export_to_file(openssl_csr_sign($request, null, $key, 2, $options), __DIR__ . '/certificate');

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,15 @@ class Php:
 
 
 def run(
-    script: Path, *flags: str, given: str = "", environ: Mapping[str, str] | None = None
+    script: Path,
+    *flags: str,
+    arguments: Sequence[str] = (),
+    given: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a script with every warning shown on stderr."""
     return subprocess.run(
-        ["php", *STRICT, *flags, str(script)],
+        ["php", *STRICT, *flags, str(script), *arguments],
         input=given,
         capture_output=True,
         text=True,

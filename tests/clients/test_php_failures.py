@@ -32,7 +32,7 @@ ADD = "return $queue->add(['command' => ['type' => 'http', 'url' => 'http://x/']
         (405, "QueueServerException"),
         (409, "Conflict"),
         (410, "JobDeleted"),
-        (413, "QueueServerException"),
+        (413, "TooLarge"),
         (422, "KeyMismatch"),
         (500, "QueueServerException"),
     ],
@@ -45,6 +45,7 @@ def test_each_status_has_its_exception_and_is_not_repeated(stub: Stub, status: i
     assert thrown.value.properties == {
         "status": status,
         "errors": {"/command/url": "is missing", "/tags/ü": "is bad"},
+        "added": [],
     }
     assert len(stub.of("/v1/jobs")) == 1
 
@@ -64,6 +65,7 @@ def test_errors_in_a_later_part_are_counted_from_the_first_job(stub: Stub) -> No
         stub("$queue->addMany(array_fill(0, 10100, ['key' => 'a']));")
     assert thrown.value.kind == "InvalidJob"
     assert thrown.value.properties["errors"] == {"/10000/command": "is missing", "/10017/command/url": "is bad"}
+    assert thrown.value.properties["added"] == list(range(10_000))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_a_connection_that_is_refused_is_tried_again(make_php: Maker) -> None:
     seconds, thrown = timed(failure_of, php, "$queue->retry(7);")
     assert thrown.kind == "Unreachable"
     assert "can't be reached: Connection refused" in thrown.message
-    assert thrown.properties == {"status": 0, "errors": [], "mayBeDone": False}
+    assert thrown.properties == {"status": 0, "errors": [], "added": [], "mayBeDone": False}
     assert seconds >= 0.3, "it pauses 0.1 s and 0.2 s at least"
 
 

@@ -35,7 +35,7 @@ def test_jobs_are_added_over_tls(make_php: Maker, tls_line: Line, server: Server
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(make_php: Maker, tls_line: Line) -> None:
-    with pytest.raises(Thrown, match="can't be reached: .*certificate verify failed") as thrown:
+    with pytest.raises(Thrown, match=r"can't be reached: .*certificate verify failed") as thrown:
         make_php(tls_line.url, retries=0)("$queue->stats();")
     assert (thrown.value.kind, thrown.value.properties["mayBeDone"]) == ("Unreachable", False)
     assert tls_line.requests == []

@@ -3,13 +3,15 @@ from msgspec import Raw
 
 from queue_server.domain.checks import (
     Times,
+    command_codes,
     command_problems,
     escape_pointer,
     problems_of,
     retry_problems,
+    tag_problems,
     time_problems,
 )
-from queue_server.domain.expect import HTTP_RANGE
+from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE
 from queue_server.domain.job import JobRequest
 from queue_server.domain.retry import RetryWish
 from tests.builders.jobs import EXEC, HTTP
@@ -192,6 +194,63 @@ def test_time_is_given_once():
     assert (problem.path, problem.message) == ("/run_at", "give delay or run_at, not both")
 
 
+@pytest.mark.parametrize("deadline", [None, 0, 0.0, 31_622_400, "2026-11-24T09:30:00Z", "2026-11-24T09:30:00.5+01:00"])
+def test_deadline_is_accepted(deadline):
+    assert list(time_problems(Times(deadline=deadline))) == []
+
+
+@pytest.mark.parametrize("deadline", [-0.1, 31_622_401, float("inf"), float("nan"), "", "soon", "2026-11-24"])
+def test_deadline_is_refused(deadline):
+    (problem,) = time_problems(Times(deadline=deadline))
+    assert problem.path == "/deadline"
+    assert problem.message.startswith("must be ")
+
+
+def test_times_are_checked_one_by_one():
+    wrong = Times(delay=1, run_at="x", ttl=1, expires_at="x", deadline="x")
+    assert [problem.path for problem in time_problems(wrong)] == [
+        "/run_at",
+        "/run_at",
+        "/expires_at",
+        "/expires_at",
+        "/deadline",
+    ]
+
+
+def test_codes_to_retry_on_are_those_that_the_command_can_end_with():
+    assert command_codes(HTTP) is HTTP_RANGE
+    assert command_codes(EXEC) is EXIT_RANGE
+    assert list(retry_problems(RetryWish(retry_on=[100, "599"]), HTTP_RANGE)) == []
+    assert list(retry_problems(RetryWish(retry_on="0,255"), EXIT_RANGE)) == []
+    for wrong, codes in ((99, HTTP_RANGE), ([429, "600"], HTTP_RANGE), (256, EXIT_RANGE), ([], EXIT_RANGE)):
+        (problem,) = retry_problems(RetryWish(retry_on=wrong), codes)
+        assert problem.path == "/retry/retry_on"
+
+
+@pytest.mark.parametrize("name", ["a", "A.b_c:d-9", "0" * 64])
+@pytest.mark.parametrize("value", ["", "acme", "ä \U0001f600", "x" * 255])
+def test_tag_is_accepted(name, value):
+    assert list(tag_problems({name: value})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path"),
+    [
+        ("", "x", "/tags/"),
+        ("a b", "x", "/tags/a b"),
+        ("ä", "x", "/tags/ä"),
+        ("a/b~", "x", "/tags/a~1b~0"),
+        ("a\n", "x", "/tags/a\n"),
+        ("x" * 65, "x", f"/tags/{'x' * 65}"),
+        ("a", "x" * 256, "/tags/a"),
+        ("a", "\0", "/tags/a"),
+        ("a", "\x7f", "/tags/a"),
+    ],
+)
+def test_tag_is_refused(name, value, path):
+    assert [problem.path for problem in tag_problems({"good": "x", name: value})] == [path]
+
+
 def test_retry_delays_are_in_order():
     assert list(retry_problems(RetryWish(min_delay=5, max_delay=5), HTTP_RANGE)) == []
     (problem,) = retry_problems(RetryWish(min_delay=5, max_delay=4), HTTP_RANGE)
@@ -205,7 +264,10 @@ def test_all_parts_of_a_request_are_checked():
         callback_failed=shell(),
         delay=1,
         run_at="x",
-        retry=RetryWish(min_delay=5, max_delay=4),
+        retry=RetryWish(min_delay=5, max_delay=4, retry_on="0"),
+        expires_at="x",
+        deadline=-1,
+        tags={"a b": "x"},
     )
     assert [problem.path for problem in problems_of(request)] == [
         "/command/url",
@@ -213,6 +275,10 @@ def test_all_parts_of_a_request_are_checked():
         "/callback_failed",
         "/run_at",
         "/run_at",
+        "/expires_at",
+        "/deadline",
         "/retry/min_delay",
+        "/retry/retry_on",
+        "/tags/a b",
     ]
     assert problems_of(JobRequest(command=HTTP, callback_done=EXEC)) == []

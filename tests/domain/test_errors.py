@@ -1,7 +1,14 @@
 import pytest
 
 from queue_server.domain import errors
-from queue_server.domain.errors import NotAllowed, QueueServerError, StoreError, StoreRefused, StoreUnavailable
+from queue_server.domain.errors import (
+    KeyMismatch,
+    NotAllowed,
+    QueueServerError,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 
 
 def test_every_error_is_below_the_root():
@@ -20,3 +27,9 @@ def test_refused_job_points_at_the_member_that_is_refused():
 def test_unavailable_store_says_when_to_try_again(given, seconds):
     error = StoreUnavailable("the disk is full", **given)
     assert (error.retry_after, str(error)) == (seconds, "the disk is full")
+
+
+def test_key_of_another_job_says_which():
+    error = KeyMismatch("order 7", 12)
+    assert (error.key, error.job_id) == ("order 7", 12)
+    assert str(error) == "the idempotency key 'order 7' belongs to job 12, which is a different one"

@@ -2,14 +2,14 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from queue_server.domain.job import Job, Plan, decode_plan
-from queue_server.domain.lifecycle import MAX_LOSSES, TABLE, Transition, decide, first_state
-from queue_server.domain.outcome import FAILED, SUCCEEDED, TIMED_OUT, Outcome, OutcomeKind
-from queue_server.domain.retry import CALLBACK_RETRY, Retry, delay_after
+from queue_server.domain.job import Plan, decode_plan
+from queue_server.domain.lifecycle import TABLE, Transition, decide, first_state
+from queue_server.domain.outcome import FAILED, SUCCEEDED, TIMED_OUT, OutcomeKind
+from queue_server.domain.retry import CALLBACK_RETRY, Retry
 from queue_server.domain.state import FINAL_STATES, WAITING_STATES, State
 from tests.builders.jobs import EXEC, HTTP, NOW, REPORT, SECOND, decided, job, moment, outcome, plan
 from tests.builders.properties import for_all
-from tests.builders.strategies import errors, jobs, moments, outcomes, plans, retries, seconds
+from tests.builders.strategies import jobs, moments, outcomes
 
 RETRYING = plan(retry=Retry(max_attempts=3, backoff="fixed", min_delay=10, jitter=0))
 
@@ -25,10 +25,14 @@ ALLOWED = {
     OutcomeKind.INTERRUPTED: {State.AVAILABLE},
     OutcomeKind.LEASE_EXPIRED: {State.AVAILABLE, State.FAILED},
     OutcomeKind.SNOOZED: {State.SCHEDULED, State.AVAILABLE},
+    OutcomeKind.CONTINUED: {State.RUNNING},
+    OutcomeKind.EXPIRED: {State.RUNNING},
 }
 """Where a running job may go."""
 
 NOT_COUNTED = (OutcomeKind.INTERRUPTED, OutcomeKind.LEASE_EXPIRED, OutcomeKind.SNOOZED)
+NO_ENDS = (OutcomeKind.CONTINUED, OutcomeKind.EXPIRED)
+"""Outcomes that end no attempt: one goes on at its target, the other is that of a job that has not started."""
 
 
 @pytest.mark.parametrize("state", State)
@@ -50,9 +54,12 @@ def test_transition_is_fenced_by_the_job_it_was_made_for(about, what, when):
 @for_all(running, outcomes, moments)
 def test_running_job_goes_where_its_outcome_allows(about, what, when):
     transition = decide(about, what, when)
-    assert transition.state in ALLOWED[what.kind]
-    assert transition.state is not State.RUNNING
-    assert not transition.changes_nothing
+    if about.is_cancel_wished and what.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.EXPIRED):
+        assert transition.state is State.CANCELLED, "no other attempt follows"
+    else:
+        assert transition.state in ALLOWED[what.kind]
+    assert transition.changes_nothing == (what.kind is OutcomeKind.EXPIRED), "it has started"
+    assert transition.continues == (transition.state is State.RUNNING and not transition.changes_nothing)
 
 
 @for_all(final, outcomes, moments)
@@ -64,11 +71,13 @@ def test_final_state_never_changes(about, what, when):
 
 
 @for_all(waiting, outcomes, moments)
-def test_waiting_job_changes_only_when_cancelled(about, what, when):
+def test_waiting_job_changes_only_when_cancelled_or_too_late(about, what, when):
     transition = decide(about, what, when)
     assert transition.attempt is None, "it did not run"
     if what.kind is OutcomeKind.CANCELLED:
         assert transition.state is State.CANCELLED
+    elif what.kind is OutcomeKind.EXPIRED:
+        assert transition.state is State.FAILED
     else:
         assert transition.changes_nothing
         assert transition.callbacks == ()
@@ -79,6 +88,8 @@ def test_end_is_set_exactly_when_the_job_comes_to_a_final_state(about, what, whe
     transition = decide(about, what, when)
     ends = transition.state.is_final and not about.state.is_final
     assert transition.ended_at == (when.now if ends else None)
+    retention = about.plan.retention if ends else None
+    assert transition.keep_until == (None if retention is None else when.now + round(retention * SECOND))
 
 
 @for_all(jobs(), outcomes, moments)
@@ -107,19 +118,25 @@ def test_end_of_a_callback_owes_no_callback(about, what, when):
 
 @for_all(running, outcomes, moments)
 def test_attempt_is_recorded_once_for_each_run(about, what, when):
-    attempt = decide(about, what, when).attempt
+    transition = decide(about, what, when)
+    attempt = transition.attempt
+    if what.kind in NO_ENDS and transition.state is State.RUNNING:
+        assert attempt is None, "it goes on"
+        return
     assert attempt is not None
     assert (attempt.job_id, attempt.claim_seq, attempt.number) == (about.id, about.claim_seq, about.attempt)
     assert (attempt.started_at, attempt.ended_at, attempt.node_id) == (when.started_at, when.now, about.node_id)
     assert (attempt.outcome, attempt.exit_code, attempt.output) == (what.kind, what.exit_code, what.output)
+    assert (attempt.due_at, attempt.timings) == (about.due_at or None, what.timings)
 
 
 @for_all(running, outcomes, moments)
 def test_refund_and_loss_are_counted_for_what_is_not_the_jobs_doing(about, what, when):
     transition = decide(about, what, when)
     comes_back = not transition.state.is_final
+    is_lost = what.kind is OutcomeKind.LEASE_EXPIRED and transition.state is not State.CANCELLED
     assert transition.refunded - about.refunded == (what.kind in NOT_COUNTED and comes_back)
-    assert transition.losses - about.losses == (what.kind is OutcomeKind.LEASE_EXPIRED)
+    assert transition.losses - about.losses == is_lost
     assert 0 <= transition.refunded <= about.attempt
 
 
@@ -129,54 +146,6 @@ def test_run_at_is_never_before_now(about, what, when):
     if transition.run_at is not None:
         assert transition.run_at >= when.now
         assert transition.state is first_state(transition.run_at, when.now)
-
-
-@for_all(running, st.sampled_from([FAILED, TIMED_OUT]), seconds, errors, moments)
-def test_failure_ends_the_job_exactly_when_no_attempt_is_left(about, kind, wish, error, when):
-    retry = about.plan.retry or Retry()
-    transition = decide(about, Outcome(kind, retry_after=wish, error=error), when)
-    assert (transition.state is State.FAILED) == (about.counted_attempts >= retry.max_attempts)
-    if transition.state is not State.FAILED:
-        delay = delay_after(retry, about.counted_attempts, retry_after=wish, chance=when.chance)
-        assert transition.run_at == when.now + delay
-
-
-@for_all(plans, st.lists(outcomes, max_size=40), retries)
-def test_random_life_always_ends_and_says_why(plan_, fates, retry):
-    """Attempts that are given back for ever are the operator's doing; this life has a bounded number of them."""
-    about = job(plan=msgspec.structs.replace(plan_, retry=msgspec.structs.replace(retry, max_attempts=5)))
-    fates = [*fates, *[outcome(FAILED)] * 5]
-    now, callbacks, ran = NOW, 0, 0
-    for what in fates:
-        transition = decide(about, what, moment(now))
-        callbacks += len(transition.callbacks)
-        ran += transition.attempt is not None
-        if transition.state.is_final:
-            break
-        assert transition.reason, "a person can read why it waits"
-        now = max(now, transition.run_at or 0) + 1
-        about = _claimed(about, transition)
-    else:
-        pytest.fail("it never ended")
-    assert about.counted_attempts <= 5
-    assert about.claim_seq == ran
-    assert transition.losses <= MAX_LOSSES
-    assert transition.reason or transition.state is State.COMPLETED
-    plan_ = about.plan
-    asked = plan_.callback_done is not None or (transition.state is State.FAILED and plan_.callback_failed is not None)
-    assert callbacks == (asked and plan_.report is None)
-
-
-def _claimed(about: Job, transition: Transition) -> Job:
-    """The job when it is taken again after the transition."""
-    return msgspec.structs.replace(
-        about,
-        state=State.RUNNING,
-        claim_seq=about.claim_seq + 1,
-        attempt=about.attempt + 1,
-        refunded=transition.refunded,
-        losses=transition.losses,
-    )
 
 
 def test_success_completes_without_a_reason():

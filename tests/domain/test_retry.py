@@ -1,7 +1,18 @@
+import msgspec
 import pytest
 from hypothesis import strategies as st
+from msgspec import UNSET
 
-from queue_server.domain.retry import CALLBACK_RETRY, ONCE, Retry, delay_after
+from queue_server.domain.retry import (
+    CALLBACK_RETRY,
+    ONCE,
+    Retry,
+    RetryWish,
+    codes_text,
+    delay_after,
+    is_worth_retrying,
+    resolve,
+)
 from tests.builders.jobs import SECOND
 from tests.builders.properties import for_all
 from tests.builders.strategies import retries, seconds
@@ -64,3 +75,111 @@ def test_jitter_stays_within_its_share(retry, attempts, chance):
 def test_job_runs_once_and_callback_five_times_by_default():
     assert (ONCE.max_attempts, CALLBACK_RETRY.max_attempts) == (1, 5)
     assert (CALLBACK_RETRY.backoff, CALLBACK_RETRY.min_delay) == ("exponential", 1.0)
+
+
+# A wish, completed by the server's defaults.
+
+DEFAULTS = Retry(max_attempts=4, backoff="fixed", min_delay=10, max_delay=100, jitter=0.5)
+
+
+def test_job_that_wishes_nothing_has_the_defaults():
+    assert resolve(None, DEFAULTS) == DEFAULTS
+    assert resolve(None, ONCE) is None, "it stands for itself and takes no room"
+    assert resolve(RetryWish(), DEFAULTS) == DEFAULTS
+    assert resolve(RetryWish(), ONCE) == ONCE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_attempts", 9),
+        ("max_attempts", 1),
+        ("backoff", "none"),
+        ("min_delay", 20.0),
+        ("min_delay", 0.0),
+        ("max_delay", 50.0),
+        ("jitter", 0.0),
+        ("retry_on", "429"),
+        ("max_duration", 60.0),
+        ("max_duration", 0.0),
+    ],
+)
+def test_wish_rules_over_the_default_and_changes_nothing_else(name, value):
+    assert resolve(RetryWish(**{name: value}), DEFAULTS) == msgspec.structs.replace(DEFAULTS, **{name: value})
+
+
+def test_given_bound_of_the_delay_rules_over_the_default_of_the_other():
+    longer = resolve(RetryWish(min_delay=500), DEFAULTS)
+    assert (longer.min_delay, longer.max_delay) == (500, 500)
+    shorter = resolve(RetryWish(max_delay=5), DEFAULTS)
+    assert (shorter.min_delay, shorter.max_delay) == (5, 5)
+    both = resolve(RetryWish(min_delay=500, max_delay=500), DEFAULTS)
+    assert (both.min_delay, both.max_delay) == (500, 500)
+
+
+wishes = st.builds(
+    lambda low, high, others: RetryWish(
+        **(others | ({} if low is None else {"min_delay": low}) | ({} if high is None else {"max_delay": high}))
+    ),
+    st.none() | st.floats(0, 50),
+    st.none() | st.floats(50, 1000),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "max_attempts": st.integers(1, 1000),
+            "jitter": st.floats(0, 1),
+            "retry_on": st.sampled_from([503, "500-599", ["429", 503]]),
+            "max_duration": st.none() | st.floats(0, 1000),
+        },
+    ),
+)
+
+
+@for_all(wishes, retries)
+def test_what_applies_is_a_retry_that_a_client_could_have_written(wish, defaults):
+    retry = resolve(wish, defaults)
+    assert msgspec.convert(msgspec.to_builtins(retry), Retry) == retry
+    assert retry.min_delay <= retry.max_delay
+    for name in ("max_attempts", "min_delay", "max_delay", "jitter"):
+        if getattr(wish, name) is not UNSET:
+            assert getattr(retry, name) == getattr(wish, name)
+
+
+# Which failures are worth it.
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("429,500-599", "429,500-599"),
+        (" 429 , 503", " 429 , 503"),
+        (503, "503"),
+        (0, "0"),
+        ([429, "500-599"], "429,500-599"),
+        (["429,500-599", 3], "429,500-599,3"),
+        ([7], "7"),
+    ],
+)
+def test_codes_are_kept_in_one_form(written, kept):
+    assert codes_text(written) == kept
+    assert resolve(RetryWish(retry_on=written), ONCE).retry_on == kept
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "code", "is_worth_it"),
+    [
+        (None, 404, True),
+        (None, 1, True),
+        ("429,500-599", 429, True),
+        ("429,500-599", 599, True),
+        ("429,500-599", 499, False),
+        ("429,500-599", None, True),
+        ("1,64-78", 1, True),
+        ("1,64-78", 70, True),
+        ("1,64-78", 0, False),
+        ("1,64-78", 137, False),
+        ("0", 0, True),
+    ],
+)
+def test_failure_is_worth_it_when_its_code_is_listed_or_it_has_none(retry_on, code, is_worth_it):
+    assert is_worth_retrying(Retry(retry_on=retry_on), code) == is_worth_it

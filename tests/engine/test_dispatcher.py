@@ -13,6 +13,7 @@ from queue_server.engine import dispatcher as dispatcher_module
 from queue_server.engine.dispatcher import Dispatcher
 from queue_server.engine.slots import SlotPool
 from queue_server.store.contract import Claim, Turn
+from queue_server.telemetry.job_events import JobEvents
 
 
 class RefusingStore:
@@ -62,6 +63,7 @@ def test_failing_claims_are_tried_again_ever_more_seldom(error: StoreError, monk
             clock=SystemClock(),
             start=lambda _job: None,
             ended=lambda _job, _transition, _applied: None,
+            events=JobEvents(SystemClock(), "run"),
             log=log,
         )
         running = asyncio.create_task(dispatcher.run())

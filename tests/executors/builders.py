@@ -1,4 +1,4 @@
-"""Jobs, executors and facts about processes as the tests of exec need them."""
+"""Jobs, executors and facts about processes as the tests of executors need them."""
 
 import asyncio
 import time
@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from queue_server.domain.command import ExecCommand
+from queue_server.clock import SystemClock
+from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.job import Job, Plan, Report
 from queue_server.domain.outcome import Outcome
 from queue_server.domain.state import State
 from queue_server.executors.exec import ExecExecutor
+from queue_server.executors.http import HttpExecutor
 
 
 def exec_job(cmd: str | None = None, *, job: dict[str, Any] | None = None, **command: Any) -> Job:
@@ -33,6 +35,11 @@ def exec_job(cmd: str | None = None, *, job: dict[str, Any] | None = None, **com
     return Job(**(members | (job or {})))
 
 
+def http_job(url: str, *, job: dict[str, Any] | None = None, plan: dict[str, Any] | None = None, **command: Any) -> Job:
+    """A claimed job that sends this request; `job` and `plan` have other members of these."""
+    return exec_job(job={"plan": Plan(command=HttpCommand(url=url, **command), **(plan or {}))} | (job or {}))
+
+
 def callback_job(cmd: str, report: Report) -> Job:
     """A claimed callback that reports another job's end."""
     return exec_job(job={"plan": Plan(command=ExecCommand(cmd=cmd), report=report)})
@@ -42,6 +49,18 @@ def callback_job(cmd: str, report: Report) -> Job:
 async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
     """A started executor, stopped at the end."""
     started = ExecExecutor(**({"output_limit": 1024 * 1024, "default_timeout": 60.0} | settings))
+    await started.start()
+    try:
+        yield started
+    finally:
+        await started.stop()
+
+
+@asynccontextmanager
+async def http_executor(**settings: Any) -> AsyncIterator[HttpExecutor]:
+    """A started executor of requests, stopped at the end."""
+    defaults = {"version": "0", "output_limit": 1024 * 1024, "default_timeout": 60.0, "connect_timeout": 5.0}
+    started = HttpExecutor(**(defaults | {"now": SystemClock().now} | settings))
     await started.start()
     try:
         yield started

@@ -53,3 +53,66 @@ def test_output_memory_is_bounded_when_single_bytes_come() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2.5 * limit
+
+
+def read_on(buffer: OutputBuffer, offset: int, limit: int = 7) -> tuple[bytes, int]:
+    """All that a follower gets from an offset on, and where it is then."""
+    got = b""
+    while True:
+        piece, offset = buffer.read(offset, limit)
+        if not piece:
+            return got, offset
+        got += piece
+
+
+@given(st.integers(0, 40), st.lists(st.binary(max_size=30), max_size=30), st.integers(1, 9))
+def test_reader_that_keeps_up_sees_every_byte_once_however_small_the_limit(
+    limit: int, pieces: list[bytes], at_once: int
+) -> None:
+    buffer, seen, offset = OutputBuffer(limit), b"", 0
+    buffer.keep_last(30)
+    for piece in pieces:
+        buffer.feed(piece)
+        more, offset = read_on(buffer, offset, at_once)
+        seen += more
+    assert seen == b"".join(pieces)
+
+
+@given(st.integers(0, 40), st.integers(0, 60), st.lists(st.binary(max_size=30), max_size=30), st.integers(0, 300))
+def test_late_reader_sees_kept_bytes_and_marks_that_count_the_others(
+    limit: int, kept_last: int, pieces: list[bytes], start: int
+) -> None:
+    whole = b"".join(pieces)
+    buffer = OutputBuffer(limit)
+    buffer.keep_last(kept_last)
+    for piece in pieces:
+        buffer.feed(piece)
+    seen, offset = read_on(buffer, min(start, len(whole)), 1000)
+    assert offset == len(whole)
+    expected = whole[min(start, len(whole)) :]
+    if dropped := MARK.search(seen):
+        before, after = seen[: dropped.start()], seen[dropped.end() :]
+        assert expected.startswith(before)
+        assert expected.endswith(after)
+        assert len(before) + int(dropped[1]) + len(after) == len(expected)
+        assert len(after) >= min(kept_last, len(expected))
+    else:
+        assert seen == expected
+
+
+@given(st.integers(0, 40), st.lists(st.tuples(st.binary(max_size=30), st.booleans()), max_size=30))
+def test_following_changes_nothing_of_what_is_kept(limit: int, steps: list[tuple[bytes, bool]]) -> None:
+    buffer = OutputBuffer(limit)
+    for piece, is_followed in steps:
+        buffer.keep_last(50 if is_followed else 0)
+        buffer.feed(piece)
+    assert buffer.value() == fed(limit, *(piece for piece, _ in steps)).value()
+
+
+def test_memory_of_following_is_given_back() -> None:
+    buffer = OutputBuffer(1000)
+    buffer.keep_last(100_000)
+    buffer.feed(b"x" * 150_000)
+    assert len(buffer._tail) == 100_000
+    buffer.keep_last(0)
+    assert len(buffer._tail) <= 1000

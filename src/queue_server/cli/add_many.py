@@ -4,18 +4,19 @@ import asyncio
 import sys
 from typing import BinaryIO
 
-from queue_server.cli.client import Server
-from queue_server.cli.exits import CommandError, Exit
+from queue_server.cli.exits import CommandError, Exit, code_of
 from queue_server.cli.job_columns import job_shape
 from queue_server.cli.options import Format
 from queue_server.cli.printers import Printer, printer
 from queue_server.cli.progress import Meter, meter
 from queue_server.cli.sending import PARALLEL, Sent, send_lines, stops_all
 from queue_server.cli.terminal import say_error
+from queue_server.client import ClientError
+from queue_server.client.address import Address
 from queue_server.clock import SystemClock
 
 
-def add_many(server: Server, form: Format) -> Exit:
+def add_many(server: Address, form: Format) -> Exit:
     """Add the jobs and print them in the order of their lines. A refused line does not stop the others."""
     out = printer(form, job_shape(SystemClock()))
     file = _stdin()
@@ -51,16 +52,16 @@ class Report:
     def tell(self, sent: Sent) -> None:
         """Print the job, or what is wrong with it; CommandError if it makes no sense to go on."""
         match sent.result:
-            case CommandError() as error if stops_all(error):
+            case ClientError() as error if stops_all(error):
                 raise self._stop(sent.line, error)
-            case CommandError() as error:
+            case ClientError() as error:
                 self.refused += 1
                 say_error(f"line {sent.line}: {error}")
             case job:
                 self._added += 1
-                self._out.add(job)
-        self._bar.advance(sent.size, failed=isinstance(sent.result, CommandError))
+                self._out.add(job.raw)
+        self._bar.advance(sent.size, failed=isinstance(sent.result, ClientError))
 
-    def _stop(self, line: int, error: CommandError) -> CommandError:
+    def _stop(self, line: int, error: ClientError) -> CommandError:
         rest = f"{self._added} added so far; up to {PARALLEL} of the lines from {line} on may have been, too"
-        return CommandError(f"line {line}: {error}\n{rest}", error.code)
+        return CommandError(f"line {line}: {error}\n{rest}", code_of(error))

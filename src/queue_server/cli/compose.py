@@ -7,6 +7,8 @@ import click
 import msgspec
 from msgspec import Raw
 
+from queue_server.cli.job_options import deadline
+
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of `add`, as given. None or empty means not given."""
@@ -16,40 +18,53 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     json: str | None = None
     body: str | None = None
+    cwd: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
     timeout: float | None = None
+    queue: str | None = None
+    key: str | None = None
     priority: int | None = None
     context: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
     delay: float | None = None
     run_at: str | None = None
+    ttl: float | None = None
+    expires_at: str | None = None
+    deadline: str | None = None
+    retention: float | None = None
     max_attempts: int | None = None
+    retry_on: str | None = None
+    max_duration: float | None = None
     callback_done: str | None = None
     callback_failed: str | None = None
 
 
 OF_REQUESTS = ("method", "params", "headers", "json", "body")
-FLAGS = {"params": "--param", "headers": "--header"}
+OF_COMMANDS = ("cwd", "env")
+OF_RETRY = ("max_attempts", "retry_on", "max_duration")
+PLAIN = ("timeout", "queue", "key", "priority", "context", "delay", "run_at", "ttl", "expires_at", "retention")
+FLAGS = {"params": "--param", "headers": "--header", "tags": "--tag"}
 """Options whose flag is not their name."""
 
 
 def url_job(url: str, options: JobOptions) -> bytes:
     """A job that requests the URL."""
-    command: dict[str, Any] = {
-        "type": "http",
-        "url": url,
-        "method": options.method,
-        "params": _params(options.params),
-        "headers": dict(_header(header) for header in options.headers),
-        "json": _json(options.json),
-        "body": options.body,
-        "timeout": options.timeout,
-    }
-    return _job(command, options)
+    refuse(options, "belongs to a command; a URL has no such option", OF_COMMANDS)
+    return _job(
+        options,
+        url=url,
+        method=options.method,
+        params=_params(options.params) or None,
+        headers=dict(_header(header) for header in options.headers) or None,
+        json=_json(options.json),
+        body=options.body,
+    )
 
 
 def exec_job(arguments: Sequence[str], options: JobOptions) -> bytes:
     """A job that runs the program with its arguments, without a shell."""
     refuse(options, "belongs to a URL; a command has no such option", OF_REQUESTS)
-    return _job({"type": "exec", "args": list(arguments), "timeout": options.timeout}, options)
+    return _job(options, args=list(arguments), cwd=options.cwd, env=dict(options.env) or None)
 
 
 def refuse(options: JobOptions, why: str, names: Sequence[str] = JobOptions.__struct_fields__) -> None:
@@ -64,27 +79,20 @@ def flag(name: str) -> str:
     return FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
-def _job(command: dict[str, Any], options: JobOptions) -> bytes:
-    attempts = options.max_attempts
-    members: dict[str, Any] = {
-        "command": _given(command),
-        "priority": options.priority,
-        "context": options.context,
-        "delay": options.delay,
-        "run_at": options.run_at,
-        "retry": None if attempts is None else {"max_attempts": attempts},
-        "callback_done": _callback(options.callback_done),
-        "callback_failed": _callback(options.callback_failed),
+def _job(options: JobOptions, **command: Any) -> bytes:
+    from queue_server.client.composing import encode, job_of
+
+    retry = {name: value for name in OF_RETRY if (value := getattr(options, name)) is not None}
+    members = {
+        **command,
+        **{name: getattr(options, name) for name in PLAIN},
+        "tags": dict(options.tags) or None,
+        "deadline": deadline(options.deadline),
+        "retry": retry or None,
+        "callback_done": options.callback_done,
+        "callback_failed": options.callback_failed,
     }
-    return msgspec.json.encode(_given(members))
-
-
-def _given(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None and value != {}}
-
-
-def _callback(url: str | None) -> dict[str, str] | None:
-    return None if url is None else {"type": "http", "url": url}
+    return encode(job_of(members))
 
 
 def _params(texts: Sequence[str]) -> dict[str, str | list[str]]:

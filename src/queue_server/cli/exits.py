@@ -20,6 +20,9 @@ class Exit(IntEnum):
     CLOSED_PIPE = 141
 
 
+_OF_STATUS = {401: Exit.NOT_AUTHORISED, 403: Exit.NOT_AUTHORISED, 404: Exit.NOT_FOUND}
+
+
 class CommandError(QueueServerError):
     """A command can't do what was asked. The message is for the user, in one or a few lines."""
 
@@ -29,11 +32,17 @@ class CommandError(QueueServerError):
 
 
 def code_of(error: QueueServerError) -> Exit:
-    """The exit code for an error: its own, 2 for a wrong setting, else 1."""
+    """The exit code for an error: its own, 2 for a wrong setting, that of what the server answered, else 1."""
+    from queue_server.client.errors import ClientError, Unreachable
+
     match error:
         case CommandError():
             return error.code
         case InvalidSetting():
             return Exit.USAGE
+        case Unreachable():
+            return Exit.UNREACHABLE
+        case ClientError(status=int(status)):
+            return _OF_STATUS.get(status, Exit.FAILED)
         case _:
             return Exit.FAILED

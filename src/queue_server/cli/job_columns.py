@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from queue_server.cli.human import age, span
 from queue_server.cli.printers import Shape
 from queue_server.cli.tables import Column
-from queue_server.cli.wire import Job
+from queue_server.client import Job
 from queue_server.clock import Clock
 
 STATE_STYLES: Mapping[str, str] = {

@@ -1,13 +1,11 @@
 """Options and types that several commands share."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import click
 
-from queue_server.cli.exits import CommandError, Exit
-from queue_server.config.units import parse_duration
+from queue_server.config.units import parse_duration, parse_size
 
 Format = Literal["table", "json", "ndjson", "id"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,11 +27,41 @@ class Duration(click.ParamType[float]):
             self.fail(f"{value!r} is not a duration such as 90, 500ms, 15m, 12h or 7d.", param, ctx)
 
 
+class Size(click.ParamType[int]):
+    """A size such as 4096, 64KiB, 1MiB; in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes, or a usage error."""
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a size such as 4096, 64KiB or 1MiB.", param, ctx)
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """A name and its value."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The two, or a usage error."""
+        if isinstance(value, tuple):
+            return value  # pyright: ignore[reportUnknownVariableType] (click converts once more)
+        name, equals, text = value.partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
+        return name, text
+
+
 DURATION = Duration()
+SIZE = Size()
+PAIR = Pair()
 
 
 def server_option(command: F) -> F:
-    """--server: the server that a client command talks to. The command gets a `client.Server`."""
+    """--server: the server that a client command talks to. The command gets an `Address`."""
     return click.option(
         "--server",
         envvar="QUEUE_SERVER_URL",
@@ -59,11 +87,6 @@ def output_option(*formats: Format, default: Format = "table") -> Callable[[F], 
 
 
 def _server(_ctx: click.Context, _param: click.Parameter, value: str) -> object:
-    from queue_server.cli.client import Server
+    from queue_server.client.address import address
 
-    if not value.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{value!r} must start with http:// or https://.")
-    token = os.environ.get("QUEUE_SERVER_TOKEN", "").strip()
-    if not token.isascii() or not token.isprintable():
-        raise CommandError("QUEUE_SERVER_TOKEN holds characters that no token has", Exit.USAGE)
-    return Server(value.rstrip("/"), token or None)
+    return address(value)

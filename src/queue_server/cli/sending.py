@@ -5,18 +5,15 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import msgspec
-from pyreqwest.client import Client
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.response import Response
 
-from queue_server.cli.answers import RefusalError, error_of, no_answer
-from queue_server.cli.client import Server, open_async
-from queue_server.cli.exits import CommandError, Exit
+from queue_server.cli.client import connect_many
 from queue_server.cli.stdin_lines import lines_of
+from queue_server.client import AsyncClient, ClientError, Job, Unreachable
+from queue_server.client.address import Address
 
 PARALLEL = 32
-TRIES_WHEN_BUSY = 10
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+RETRY_FOR_S = 60.0
+"""A server that is busy or restarts is waited for so long, for each line."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -24,69 +21,41 @@ class Sent(msgspec.Struct, frozen=True):
 
     line: int
     size: int
-    result: bytes | CommandError
+    result: Job | ClientError
 
 
-async def send_lines(server: Server, file: BinaryIO, report: Callable[[Sent], None]) -> None:
+async def send_lines(server: Address, file: BinaryIO, report: Callable[[Sent], None]) -> None:
     """Post each line that is not blank as a job, and report each, in order. If `report` raises, all ends.
 
     Order costs little, as all requests take about as long; and when the server says that it is busy, the
     line that waits holds up those behind it, which is what a busy server needs.
     """
     window: asyncio.Queue[asyncio.Task[Sent] | None] = asyncio.Queue(PARALLEL)
-    async with open_async(server, PARALLEL) as http, asyncio.TaskGroup() as group:
-        group.create_task(_fill(window, group, Sender(http, server), file))
+    async with connect_many(server, PARALLEL, retry_for=RETRY_FOR_S) as client, asyncio.TaskGroup() as group:
+        group.create_task(_fill(window, group, client, file))
         while (task := await window.get()) is not None:
             report(await task)
 
 
-class Sender:
-    """Posts jobs, and tries again while the server answers that it is busy."""
-
-    def __init__(self, http: Client, server: Server) -> None:
-        self._http = http
-        self._url = server.url
-
-    async def send(self, number: int, line: bytes) -> Sent:
-        """Post the line."""
-        try:
-            result = await self._post(line)
-        except PyreqwestError as error:
-            result = no_answer(self._url, error)
-        return Sent(number, len(line), result)
-
-    async def _post(self, line: bytes) -> bytes | CommandError:
-        response = await self._post_once(line)
-        for attempt in range(1, TRIES_WHEN_BUSY):
-            if response.status != 503:
-                break
-            await asyncio.sleep(_pause(attempt, response.get_header("retry-after")))
-            response = await self._post_once(line)
-        content = bytes(await response.bytes())
-        return error_of(response, content, self._url) or content
-
-    async def _post_once(self, line: bytes) -> Response:
-        request = self._http.post(f"{self._url}/v1/jobs").header("Content-Type", "application/json")
-        return await request.body_bytes(line).build().send()
-
-
-def stops_all(error: CommandError) -> bool:
+def stops_all(error: ClientError) -> bool:
     """Whether the error is of the server or the token, so that further lines would meet it too."""
-    return error.code is Exit.UNREACHABLE or (isinstance(error, RefusalError) and error.status == 401)
+    return isinstance(error, Unreachable) or error.status == 401
 
 
 async def _fill(
-    window: asyncio.Queue[asyncio.Task[Sent] | None], group: asyncio.TaskGroup, sender: Sender, file: BinaryIO
+    window: asyncio.Queue[asyncio.Task[Sent] | None], group: asyncio.TaskGroup, client: AsyncClient, file: BinaryIO
 ) -> None:
     number = 0
     async for line in lines_of(file):
         number += 1
         if line.strip():
-            await window.put(group.create_task(sender.send(number, line)))
+            await window.put(group.create_task(_send(client, number, line)))
     await window.put(None)
 
 
-def _pause(attempt: int, retry_after: str | None) -> float:
-    """Seconds before the next try: doubled each time, and never less than the server asks for."""
-    asked = int(retry_after) if retry_after and retry_after.isdecimal() else 0
-    return max(min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S), asked)
+async def _send(client: AsyncClient, number: int, line: bytes) -> Sent:
+    """Post the line. The client gives it an idempotency key, so that trying again makes no second job."""
+    try:
+        return Sent(number, len(line), await client.add(line))
+    except ClientError as error:
+        return Sent(number, len(line), error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from queue_server.cli.terminal import console, is_terminal, printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Fact:
 def print_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
     """Write the rows to stdout."""
     if is_terminal(sys.stdout):
-        _print_rich(rows, columns)
+        console(sys.stdout).print(rich_table(rows, columns))
     else:
         for row in rows:
             print_row(row, columns)
@@ -65,7 +66,8 @@ def print_facts(facts: Iterable[Fact]) -> None:
     console(sys.stdout).print(grid)
 
 
-def _print_rich(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
+def rich_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> "Table":
+    """The rows as an aligned table for a terminal."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -73,7 +75,7 @@ def _print_rich(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
         table.add_column(column.title.upper(), justify=column.justify, no_wrap=column.fit == "keep")
     for row in rows:
         table.add_row(*(_cell(row, column) for column in columns))
-    console(sys.stdout).print(table)
+    return table
 
 
 def _cell(row: T, column: Column[T]) -> "Text":

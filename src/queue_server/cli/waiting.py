@@ -1,17 +1,15 @@
-"""Waiting for jobs to end, by asking: soon at first, for short jobs, then once a second."""
+"""Waiting for jobs to end, and telling what became of them."""
 
 import sys
-import time
-from collections.abc import Iterator
 
-from queue_server.cli.client import Api
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.terminal import is_terminal, say, say_error
-from queue_server.cli.wire import Job
+from queue_server.client import Client, Job, StillGoingOn
 from queue_server.clock import Clock
 from queue_server.config.units import format_duration
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.1, 1.0, 1.5
+RETRY_FOR_S = 60.0
+"""Who waits also waits for a server that restarts."""
 
 
 class Patience:
@@ -20,25 +18,21 @@ class Patience:
     def __init__(self, clock: Clock, timeout: float | None) -> None:
         self._clock = clock
         self.timeout = timeout
-        self._end = float("inf") if timeout is None else clock.monotonic() + timeout
+        self._end = None if timeout is None else clock.monotonic() + timeout
 
     @property
-    def left(self) -> float:
-        """Seconds that are left, not below 0."""
-        return max(0.0, self._end - self._clock.monotonic())
+    def left(self) -> float | None:
+        """Seconds that are left, not below 0; None for ever."""
+        return None if self._end is None else max(0.0, self._end - self._clock.monotonic())
 
 
-def wait_for(api: Api, job_id: int, patience: Patience) -> tuple[bytes, Job]:
-    """The job when it is final, as in `Api.job`; CommandError with TIMEOUT when patience ends before."""
-    for pause in _pauses():
-        raw, job = api.job(job_id)
-        if job.is_final:
-            return raw, job
-        if not patience.left:
-            waited = format_duration(patience.timeout or 0.0)
-            raise CommandError(f"job {job_id} is still {job.state} after {waited}", Exit.TIMEOUT)
-        time.sleep(min(pause, patience.left))
-    raise AssertionError  # pauses never end
+def wait_for(client: Client, job_id: int, patience: Patience) -> Job:
+    """The job when it is final; CommandError with TIMEOUT when patience ends before."""
+    try:
+        return client.wait(job_id, patience.left)
+    except StillGoingOn as error:
+        waited = format_duration(patience.timeout or 0.0)
+        raise CommandError(f"job {job_id} is still {error.last.state} after {waited}", Exit.TIMEOUT) from None
 
 
 def report(job: Job) -> Exit:
@@ -55,10 +49,3 @@ def sentence(job: Job) -> str:
     """What became of a job."""
     told = job.reason or job.error
     return f"job {job.id} {job.state}" + (f": {told}" if told else "")
-
-
-def _pauses() -> Iterator[float]:
-    pause = FIRST_PAUSE_S
-    while True:
-        yield pause
-        pause = min(pause * GROWTH, LONGEST_PAUSE_S)

@@ -70,7 +70,7 @@ class AsyncClient:
         """As `Client.get`."""
         return await self._ask(calls.job(job_id))
 
-    async def wait(self, job_id: int, timeout: float | None = None) -> Job:
+    async def wait(self, job_id: int, timeout: float | None = None) -> Job:  # noqa: ASYNC109 (as Client)
         """As `Client.wait`."""
         return await self._finish(ended(lambda wait: calls.job(job_id, wait), timeout, self._retry_for))
 
@@ -131,7 +131,12 @@ class AsyncClient:
         return self._iterate(watched(job_id, query_of(filters), last_event_id))
 
     async def heartbeat(
-        self, job_id: int, claim: int, *, timeout: float | None = None, message: str | None = None
+        self,
+        job_id: int,
+        claim: int,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 (it is told to the server)
+        message: str | None = None,
     ) -> Heartbeat:
         """As `Client.heartbeat`."""
         return await self._ask(calls.heartbeat(job_id, claim, timeout, message))
@@ -188,7 +193,11 @@ class AsyncClient:
         """As `Client.operation`."""
         return await self._ask(calls.operation(operation_id))
 
-    async def wait_operation(self, operation_id: int, timeout: float | None = None) -> Operation:
+    async def wait_operation(
+        self,
+        operation_id: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (as Client)
+    ) -> Operation:
         """As `Client.wait_operation`."""
         return await self._finish(ended(lambda wait: calls.operation(operation_id, wait), timeout, self._retry_for))
 

@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from queue_server.client.results import Job, Operation
 from queue_server.domain.errors import QueueServerError
 
 
@@ -69,7 +70,7 @@ class ForeignAnswer(ClientError):
 class StillGoingOn(ClientError, TimeoutError):
     """What was waited for has not ended in time; `last` is how it was seen last."""
 
-    def __init__(self, message: str, last: object) -> None:
+    def __init__(self, message: str, last: Job | Operation) -> None:
         self.last = last
         super().__init__(message)
 

@@ -1,7 +1,7 @@
 """Which jobs: the same filters for lists (as a query) and for changing many jobs (as JSON)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from queue_server.client.composing import Moment, moment
 
@@ -43,7 +43,7 @@ def query_of(filters: Mapping[str, Any]) -> dict[str, Any]:
     """The filters as parameters of a query: several values with commas, a tag as `tag.NAME`."""
     members = filter_of(filters)
     tags = members.pop("tags", {})
-    query = {name: ",".join(value) if isinstance(value, list) else value for name, value in members.items()}
+    query = {name: _joined(value) for name, value in members.items()}
     return {**query, **{f"tag.{name}": value for name, value in tags.items()}}
 
 
@@ -52,9 +52,11 @@ def filter_of(filters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _value(name, value) for name, value in filters.items() if value is not None}
 
 
+def _joined(value: Any) -> Any:
+    return ",".join(cast("list[str]", value)) if isinstance(value, list) else value
+
+
 def _value(name: str, value: Any) -> Any:
     if name in TIMES:
         return moment(value)
-    if isinstance(value, str | int | Mapping):
-        return value
-    return list(value)
+    return value if isinstance(value, str | int | Mapping) else list(value)  # pyright: ignore[reportUnknownVariableType]

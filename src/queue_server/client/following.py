@@ -2,8 +2,10 @@
 
 from queue_server.client import calls
 from queue_server.client.asking import ask, pause_after, pauses
-from queue_server.client.errors import ForeignAnswer, NotFound, Refused, Unavailable, Unreachable
+from queue_server.client.errors import ForeignAnswer, Refused, Unavailable, Unreachable
 from queue_server.client.exchange import Exchange, Item, Pause, Request, chunks, opened
+from queue_server.client.results import Job
+from queue_server.domain.state import State
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -22,39 +24,40 @@ def downloaded(
 
 def followed(job_id: int, stream: str, attempt: int | None, retry_for: float) -> Exchange[None]:
     """The output of this attempt; or of the latest one and all that come after it, until the job is final."""
-    if attempt is not None:
-        yield from _attempt(calls.follow(job_id, stream, attempt))
-        return
     job = yield from ask(calls.job(job_id), retry_for)
-    number = max(1, job.attempt)
-    waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-    while number <= job.attempt or not job.is_final:
-        try:
-            yield from _attempt(calls.follow(job_id, stream, number))
-            number += 1
-        except NotFound:
-            yield Pause(next(waits))  # the attempt has not been made yet
-        job = yield from ask(calls.job(job_id), retry_for)
-
-
-def _attempt(request: Request) -> Exchange[None]:
-    """The output of one attempt to its end. After a break it is asked for again, without what is known already."""
+    number = attempt or max(1, job.attempt)
     known = 0
     waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-    while True:
-        try:
-            yield from opened(request)
-            position = 0
-            while (data := (yield from chunks())) is not None:
-                if new := data[max(0, known - position) :]:
-                    yield Item(new)
-                position += len(data)
-                known = max(known, position)
-            return
-        except (Unreachable, Unavailable, ForeignAnswer) as error:
-            if pause_after(error, request, 0.0) is None:
-                raise
-        yield Pause(next(waits))
+    while number == attempt or number <= job.attempt or not job.is_final:
+        before, known = known, (yield from _rest(calls.follow(job_id, stream, number), known))
+        job = yield from ask(calls.job(job_id), retry_for)
+        if _has_ended(job, number):
+            if number == attempt:
+                return
+            number, known = number + 1, 0
+        elif not job.is_final:
+            waits = waits if known == before else pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+            yield Pause(next(waits))
+
+
+def _rest(request: Request, known: int) -> Exchange[int]:
+    """The output that comes after the `known` first bytes; how many are known when the answer ends or breaks off."""
+    position = 0
+    try:
+        yield from opened(request)
+        while (data := (yield from chunks())) is not None:
+            if new := data[max(0, known - position) :]:
+                yield Item(new)
+            position += len(data)
+            known = max(known, position)
+    except (Unreachable, Unavailable, ForeignAnswer) as error:
+        if pause_after(error, request, 0.0) is None:
+            raise
+    return known
+
+
+def _has_ended(job: Job, number: int) -> bool:
+    return job.attempt > number or (job.attempt == number and job.state != State.RUNNING)
 
 
 def _range(start: int | None, end: int | None) -> str | None:

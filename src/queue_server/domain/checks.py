@@ -137,18 +137,22 @@ def _http_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}/params", f"must not be nested deeper than {MAX_LEVELS} levels")
     if command.expect is not None:
         yield from _expect_problems(command.expect, HTTP_RANGE, f"{path}/expect")
-    yield from _body_problems(command, path)
+    if command.body_base64 is not None or _may_have_two_bodies(command):
+        yield from _body_problems(command, path)
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    match value:
-        case dict():
-            members: Iterable[Any] = cast("dict[str, Any]", value).values()
-        case list():
-            members = cast("list[Any]", value)
-        case _:
-            return False
-    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
+def _may_have_two_bodies(command: HttpCommand) -> bool:
+    return bool(command.params) + (command.json is not UNSET) + (command.body is not None) > 1
+
+
+def _is_deeper(value: dict[str, Any] | list[Any], levels: int) -> bool:
+    if levels == 0:
+        return True
+    members: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    for member in members:  # no generator: this runs for every job that has params
+        if isinstance(member, (dict, list)) and _is_deeper(cast("dict[str, Any] | list[Any]", member), levels - 1):
+            return True
+    return False
 
 
 def _url_problem(url: str) -> str | None:

@@ -21,7 +21,7 @@ def rfc3339(instant: int | None) -> str | None:
     """`2026-11-24T09:30:00.000000Z`, or None."""
     if instant is None:
         return None
-    return (EPOCH + timedelta(microseconds=instant)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (EPOCH + timedelta(microseconds=instant)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def classic_time(instant: int | None) -> str | None:

@@ -118,7 +118,7 @@ class Once(msgspec.Struct, frozen=True):
     until: int
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A row to add. `parent_id` is the job that a callback reports. `payload` is an encoded Plan.
 
     `overdue_at` is when the job ends as failed unless it has started by then.

@@ -143,10 +143,12 @@ def snooze(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 def expire(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """End as failed because it has not started in time."""
     plan = job.plan
-    if plan.deadline is not None and plan.deadline <= moment.now:
+    if plan.deadline is not None and (plan.expires_at is None or plan.deadline <= moment.now):
         reason = f"its deadline, {rfc3339(plan.deadline)}, passed while it waited"
-    else:
+    elif plan.expires_at is not None:
         reason = f"not started by its expires_at, {rfc3339(plan.expires_at)}"
+    else:  # its plan can't be read any more
+        reason = "not started in time"
     return _end(job, State.FAILED, msgspec.structs.replace(outcome, error=reason), moment, reason)
 
 
@@ -167,13 +169,18 @@ def go_on(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 
 
 def next_sign_of_life(job: Job, heartbeat_s: float, now: int) -> int:
-    """When a job that goes on past its request must have been heard of again: never later than its deadline."""
-    lapse = now + round(heartbeat_s * SECOND)
+    """When a job that goes on past its request must have been heard of again: within a year, and by its deadline."""
+    lapse = now + round(min(max(0.0, heartbeat_s), YEAR_S) * SECOND)
     return lapse if job.plan.deadline is None else min(lapse, job.plan.deadline)
 
 
 def overdue(job: Job, now: int) -> Outcome:
-    """The outcome of a job whose `overdue_at` has passed: a waiting one expires, a running one has fallen silent."""
+    """The outcome of a job whose `overdue_at` has passed: a waiting one expires, a running one has fallen silent.
+
+    One that somebody wants cancelled is: the wish came when the end of its attempt had already been decided.
+    """
+    if job.is_cancel_wished:
+        return Outcome(OutcomeKind.CANCELLED)
     if job.state is not State.RUNNING:
         return Outcome(OutcomeKind.EXPIRED)
     if job.plan.deadline is not None and job.plan.deadline <= now:

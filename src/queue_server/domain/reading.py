@@ -8,10 +8,10 @@ can hold inside `json` is no mistake.
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 
 from queue_server.domain.checks import (
     Times,
@@ -27,6 +27,8 @@ from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE
 from queue_server.domain.job import TAG_LIMIT, JobRequest, Tags
 from queue_server.domain.retry import RetryWish
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _decode_request = msgspec.json.Decoder(JobRequest).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -76,6 +78,24 @@ def read_object(body: bytes) -> dict[str, Raw]:
         raise InvalidJob([*_syntax_problems(body)] or [Problem("", f"can't be read: {error}")]) from None
 
 
+def read_as(body: bytes, struct: type[T]) -> T:
+    """A request's body as a struct; InvalidJob with a problem for each member that is unknown, missing or wrong."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        str(body, "utf-8")
+        return msgspec.json.decode(body, type=struct)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        members = read_object(body)
+        problems = [*unknown_members(members, struct, "")]
+        for field in msgspec.structs.fields(struct):
+            where = f"/{field.name}"
+            if field.name in members:
+                problems += _value_problems(members[field.name], field.type, where)
+            elif field.required:
+                problems.append(Problem(where, "is required"))
+        raise InvalidJob(problems or [Problem("", f"can't be read: {error}")]) from None
+
+
 def _all_problems(text: bytes) -> Iterator[Problem]:
     if not text.strip():
         yield Problem("", 'the body is empty; send a JSON object such as {"command":{"type":"http","url":"…"}}')
@@ -111,7 +131,7 @@ def _request_problems(body: bytes) -> Iterator[Problem]:
     except msgspec.ValidationError:
         yield Problem("", "must be a JSON object")
         return
-    yield from _unknown_members(members, JobRequest, "")
+    yield from unknown_members(members, JobRequest, "")
     is_exec = _is_exec(members)
     types = {field.name: field.type for field in msgspec.structs.fields(JobRequest)}
     for name in _COMMANDS:
@@ -195,7 +215,7 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
         yield Problem(path, "must be an object")
         return
     kind = members.pop("type", None)
-    wrong = [*_unknown_members(members, struct, path)]
+    wrong = [*unknown_members(members, struct, path)]
     sound: dict[str, Any] = {} if kind is None else {"type": kind}
     for field in msgspec.structs.fields(struct):
         where = f"{path}/{field.name}"
@@ -217,7 +237,8 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
     yield from (problem for problem in ruled if not (wrong and problem.path == path))
 
 
-def _unknown_members(members: dict[str, Raw], struct: type[Any], path: str) -> Iterator[Problem]:
+def unknown_members(members: dict[str, Raw], struct: type[Any], path: str) -> Iterator[Problem]:
+    """A problem for each member that objects of this type do not have."""
     known = struct.__struct_fields__
     for name in members:
         if name not in known:
@@ -255,9 +276,13 @@ def words_for(error: msgspec.ValidationError, type_: Any) -> str:
 def _expected(type_: Any) -> str | None:
     """The words that a constrained type carries for its users (Meta.extra), also inside a union."""
     parts = (type_, *getattr(type_, "__args__", ()))
-    return next((meta.extra["expected"] for part in parts for meta in getattr(part, "__metadata__", ())), None)
+    metas = (meta for part in parts for meta in getattr(part, "__metadata__", ()))
+    return next((meta.extra["expected"] for meta in metas if meta.extra), None)
 
 
 def _choices(type_: Any) -> Iterator[Any]:
     for part in getattr(type_, "__args__", ()):
-        yield from (_choices(part) if getattr(part, "__args__", None) else ((part,) if part is not type(None) else ()))
+        if getattr(part, "__args__", None):
+            yield from _choices(part)
+        elif part not in (type(None), UnsetType):
+            yield part

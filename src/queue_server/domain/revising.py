@@ -8,15 +8,16 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from queue_server.domain.command import Unreadable
 from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import JobRecord, JobRequest
-from queue_server.domain.reading import read_object, read_request
+from queue_server.domain.reading import read_object, read_request, unknown_members
 
 DEPTH_LIMIT = 200
 FIXED = ("idempotency_key",)
 _INSTEAD = {"delay": "run_at", "run_at": "delay", "ttl": "expires_at", "expires_at": "ttl"}
-"""Members of which a job has one: a patch that gives one takes the other away."""
+"""Two ways to say one thing: a patch that names one, if only to remove it, takes the other away."""
 
 
 class Patch(msgspec.Struct, frozen=True):
@@ -28,6 +29,11 @@ class Patch(msgspec.Struct, frozen=True):
     def moves_due_time(self) -> bool:
         """Whether it says when the job may run."""
         return "delay" in self.members or "run_at" in self.members
+
+    @property
+    def changes_retry(self) -> bool:
+        """Whether it says how often the job is tried."""
+        return "retry" in self.members
 
 
 NO_PATCH = Patch({})
@@ -41,45 +47,51 @@ def read_patch(body: bytes) -> Patch:
     if not body.strip():
         return NO_PATCH
     members = read_object(body)
-    if problems := [Problem(f"/{name}", "can't be changed") for name in FIXED if name in members]:
+    problems = [Problem(f"/{name}", "can't be changed") for name in FIXED if name in members]
+    problems += unknown_members(members, JobRequest, "")
+    if problems:
         raise InvalidJob(problems)
-    if unknown := [name for name in members if name not in JobRequest.__struct_fields__]:
-        known = ", ".join(JobRequest.__struct_fields__)
-        raise InvalidJob([Problem(f"/{name}", f"is not a known member; known are {known}") for name in unknown])
     return Patch(members)
 
 
 def patched(record: JobRecord, patch: Patch) -> JobRequest:
     """The job as it would be sent with the patch; InvalidJob with all problems if that is no job."""
     members = members_of(record)
-    for name, value in patch.members.items():
-        if name in _INSTEAD and bytes(value) != b"null":
+    for name in patch.members:
+        if name in _INSTEAD:
             members.pop(_INSTEAD[name], None)
-    return read_request(_merge(msgspec.json.encode(members), msgspec.json.encode(patch.members)))
+    return read_request(merge(msgspec.json.encode(members), msgspec.json.encode(patch.members)))
 
 
 def members_of(record: JobRecord) -> dict[str, Any]:
-    """The members of a request that would make this job, times given as times."""
+    """The members of a request that would make this job, times given as times. A command that can't be read is none."""
     plan = record.plan
     members: dict[str, Any] = {
-        "command": plan.command,
+        "command": None if isinstance(plan.command, Unreadable) else plan.command,
         "priority": record.priority,
         "context": record.context,
         "queue": record.queue,
         "key": record.key,
         "callback_done": plan.callback_done,
         "callback_failed": plan.callback_failed,
-        "retry": plan.retry,
+        "retry": None if plan.retry is None else _given(msgspec.structs.asdict(plan.retry)),
         "expires_at": rfc3339(plan.expires_at),
         "deadline": rfc3339(plan.deadline),
         "retention": plan.retention,
         "tags": plan.tags,
     }
+    return _given(members)
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _merge(target: bytes | Raw, patch: bytes | Raw, depth: int = 0) -> bytes:
-    """RFC 7396 section 2 over raw JSON, so that numbers of any size stay as they are."""
+def merge(target: bytes | Raw, patch: bytes | Raw, depth: int = 0) -> bytes:
+    """What a merge patch makes of its target (RFC 7396 section 2). Both stay raw JSON, and so do numbers of any size.
+
+    InvalidJob where the patch is nested too deeply.
+    """
     if not _is_object(patch):
         return bytes(patch)
     if depth > DEPTH_LIMIT:
@@ -89,7 +101,7 @@ def _merge(target: bytes | Raw, patch: bytes | Raw, depth: int = 0) -> bytes:
         if bytes(value).strip() == b"null":
             members.pop(name, None)
         else:
-            members[name] = Raw(_merge(members.get(name, Raw(b"null")), value, depth + 1))
+            members[name] = Raw(merge(members.get(name, Raw(b"null")), value, depth + 1))
     return msgspec.json.encode(members)
 
 

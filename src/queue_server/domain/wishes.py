@@ -17,7 +17,7 @@ from queue_server.domain.state import FINAL_STATES, WAITING_STATES, State
 class Revision(msgspec.Struct, frozen=True):
     """The new row of a job that does not run. It applies while the job is in `from_state` with the same claim_seq.
 
-    `type` is None where it stays as it is.
+    `type` is None where it stays as it is, `payload` where the plan does.
     """
 
     job_id: int
@@ -36,7 +36,7 @@ class Revision(msgspec.Struct, frozen=True):
     first_started_at: int | None
     reason: str
     plan: Plan
-    payload: bytes
+    payload: bytes | None
 
 
 class Extension(msgspec.Struct, frozen=True):
@@ -94,6 +94,8 @@ def run_now(record: JobRecord, now: int) -> Answer:
         return None
     if record.state is not State.SCHEDULED:
         return Refusal(f"job {record.id} {_is_or_has(record)}; only one that waits can be run now")
+    if record.cancel_wished_at is not None:
+        return _being_cancelled(record)
     return _revision(record, record.plan, state=State.AVAILABLE, run_at=now)
 
 
@@ -101,8 +103,10 @@ def revise(record: JobRecord, patch: Patch, defaults: Defaults, now: int) -> Ans
     """A waiting job changes; InvalidJob if the patch would make no good job of it."""
     if record.state not in WAITING_STATES:
         return Refusal(f"job {record.id} {_is_or_has(record)}; only one that waits can be changed")
+    if record.cancel_wished_at is not None:
+        return _being_cancelled(record)
     request = patched(record, patch)
-    plan = _plan(record, request, defaults, now)
+    plan = _plan(record, request, patch, defaults, now)
     run_at = due_at(request, now) if patch.moves_due_time else record.run_at
     state = first_state(run_at, now) if patch.moves_due_time else record.state
     row = compose_row(request, plan, defaults, now)
@@ -116,7 +120,7 @@ def retry(record: JobRecord, patch: Patch, defaults: Defaults, now: int) -> Answ
     row, run_at, plan = None, now, record.plan
     if patch.members:
         request = patched(record, patch)
-        plan = _plan(record, request, defaults, now)
+        plan = _plan(record, request, patch, defaults, now)
         row = compose_row(request, plan, defaults, now)
         run_at = row.run_at
     plan = msgspec.structs.replace(plan, expires_at=_future(plan.expires_at, now), deadline=_future(plan.deadline, now))
@@ -139,10 +143,13 @@ def remove(record: JobRecord) -> Answer:
 
 
 def extend(record: JobRecord, claim_seq: int, seconds: float, message: str, now: int) -> Answer:
-    """A running job's target gives a sign of life; before it has answered 202 there is nothing to extend."""
+    """A running job's target gives a sign of life.
+
+    There is nothing to extend before it has answered 202, nor for a job that is about to be cancelled.
+    """
     if refusal := _not_of_claim(record, claim_seq):
         return refusal
-    if not record.is_continued:
+    if not record.is_continued or record.cancel_wished_at is not None:
         return None
     until = next_sign_of_life(record.as_job(), seconds, now)
     return Extension(record.id, claim_seq, until, message or record.reason)
@@ -165,9 +172,11 @@ def _not_of_claim(record: JobRecord, claim_seq: int) -> Refusal | None:
     return None
 
 
-def _plan(record: JobRecord, request: JobRequest, defaults: Defaults, now: int) -> Plan:
-    """The changed plan; a callback goes on reporting what it reports."""
-    return msgspec.structs.replace(compose_plan(request, defaults, now), report=record.plan.report)
+def _plan(record: JobRecord, request: JobRequest, patch: Patch, defaults: Defaults, now: int) -> Plan:
+    """The changed plan. A callback goes on reporting what it reports, and defaults are no reason to change a job."""
+    plan = compose_plan(request, defaults, now)
+    retry = plan.retry if patch.changes_retry else record.plan.retry
+    return msgspec.structs.replace(plan, report=record.plan.report, retry=retry)
 
 
 def _revision(record: JobRecord, plan: Plan, *, state: State, run_at: int, row: NewJob | None = None) -> Revision:
@@ -183,14 +192,19 @@ def _revision(record: JobRecord, plan: Plan, *, state: State, run_at: int, row: 
         queue=row.queue if row else record.queue,
         context=row.context if row else record.context,
         key=row.key if row else record.key,
-        overdue_at=plan.deadline if record.attempt else overdue_at(plan),
+        overdue_at=overdue_at(plan) if record.first_started_at is None else plan.deadline,
         refunded=record.refunded,
         losses=record.losses,
         first_started_at=record.first_started_at,
         reason=record.reason,
         plan=plan,
-        payload=encode_plan(plan),
+        payload=None if plan == record.plan else encode_plan(plan),
     )
+
+
+def _being_cancelled(record: JobRecord) -> Refusal:
+    """The wish came when the end of its attempt had already been decided: in a moment it is cancelled."""
+    return Refusal(f"job {record.id} is being cancelled")
 
 
 def _future(instant: int | None, now: int) -> int | None:

@@ -17,7 +17,8 @@ from queue_server.domain.outcome import NO_OUTPUT
 from queue_server.domain.state import State
 from queue_server.engine.demand import Demand
 from queue_server.engine.slots import SlotPool
-from queue_server.store.contract import Claim, Store
+from queue_server.store.contract import Claim, Store, Turn
+from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
 
 Decision = tuple[Job, Transition]
@@ -47,6 +48,7 @@ class Dispatcher:
         clock: Clock,
         start: Callable[[Job], None],
         ended: Ended,
+        events: JobEvents,
         log: Log,
     ) -> None:
         self._store = store
@@ -55,6 +57,7 @@ class Dispatcher:
         self._clock = clock
         self._start = start
         self._ended = ended
+        self._events = events
         self._log = log
         self._demand = Demand()
         self._decisions: list[Decision] = []
@@ -126,7 +129,7 @@ class Dispatcher:
         self._no_claim_is_open.set()
         if claim is not None:
             self._demand.answered(turn.claimed)
-        self._tell(decisions, turn.applied)
+        self._tell(decisions, turn)
 
     def _claim(self) -> Claim | None:
         if not self._can_claim():
@@ -157,7 +160,7 @@ class Dispatcher:
             except StoreError as again:
                 error = again
             else:
-                self._tell(decisions, turn.applied)
+                self._tell(decisions, turn)
                 return
         await self._write_around(decisions, error)
 
@@ -187,11 +190,16 @@ class Dispatcher:
         except StoreError as error:
             await self._write([decision], error)
         else:
-            self._tell([decision], turn.applied)
+            self._tell([decision], turn)
 
-    def _tell(self, decisions: Sequence[Decision], applied: Sequence[bool]) -> None:
-        for (job, transition), is_applied in zip(decisions, applied, strict=True):
+    def _tell(self, decisions: Sequence[Decision], turn: Turn) -> None:
+        for (job, transition), is_applied in zip(decisions, turn.applied, strict=True):
             self._ended(job, transition, is_applied)
+        if self._events.is_heard:
+            for job_id, row in turn.callbacks:
+                self._events.added(job_id, row)
+            for job in turn.claimed.jobs:
+                self._events.started(job)
 
 
 def without_output(transition: Transition, why: str) -> Transition:

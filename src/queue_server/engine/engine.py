@@ -15,11 +15,13 @@ from queue_server.domain.state import State
 from queue_server.engine.cleaner import Cleaner
 from queue_server.engine.dispatcher import Dispatcher
 from queue_server.engine.heartbeat import HeartbeatThread
+from queue_server.engine.operator import Operator
 from queue_server.engine.rescuer import Rescuer
 from queue_server.engine.runner import Runner
 from queue_server.engine.slots import SlotPool
 from queue_server.executors.contract import Executor
-from queue_server.store.contract import Node, Store
+from queue_server.store.contract import Amended, Node, Operation, Rule, Store
+from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import Log
 
@@ -45,15 +47,20 @@ class Engine:
         options: EngineOptions,
         log: Log,
         job_log: JobLog,
+        events: JobEvents,
+        rule_of: Callable[[Operation], Rule],
+        amended: Callable[[Amended], None],
     ) -> None:
         self._store = store
         self._executors = executors
         self._clock = clock
         self._log = log
         self._job_log = job_log
+        self._events = events
         self._slots = SlotPool(options.slots, options.exec_slots, _ahead(executors))
         self._runner = Runner(executors, clock, chance, log)
-        self._rescuer = Rescuer(store, clock=clock, chance=chance, ended=self._ended_elsewhere, log=log)
+        self._rescuer = Rescuer(store, clock=clock, chance=chance, ended=self._ended_elsewhere, events=events, log=log)
+        self._operator = Operator(store, clock=clock, rule_of=rule_of, amended=amended, log=log)
         self._cleaner = Cleaner(store, clock, options.retention, log)
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -85,6 +92,10 @@ class Engine:
         if grace == 0:
             self._runner.interrupt_all()
 
+    def operation_added(self) -> None:
+        """There is an operation to carry out."""
+        self._operator.wake()
+
     @property
     def running(self) -> int:
         """Jobs that have a slot."""
@@ -98,6 +109,7 @@ class Engine:
             clock=self._clock,
             start=self._runner.start,
             ended=self._ended,
+            events=self._events,
             log=self._log,
         )
 
@@ -107,7 +119,7 @@ class Engine:
             self._store.on_cancel(self._runner.cancel)
             if rescued := await self._rescue_at_start():
                 self._log.info("jobs of the last run given back", jobs=rescued)
-            upkeep = [parts.create_task(self._rescuer.run()), parts.create_task(self._cleaner.run())]
+            upkeep = [parts.create_task(part.run()) for part in (self._rescuer, self._operator, self._cleaner)]
             parts.create_task(dispatcher.run())
             self._ready.set()
             await self._stop.wait()
@@ -135,10 +147,12 @@ class Engine:
 
     def _ended_elsewhere(self, job: Job, change: Transition) -> None:
         self._job_log.ended(job, change)
+        if self._events.is_heard:
+            self._events.ended(job, change)
 
     def _ended(self, job: Job, change: Transition, applied: bool) -> None:
         if applied:
-            self._job_log.ended(job, change)
+            self._ended_elsewhere(job, change)
         else:
             self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)
 

@@ -12,7 +12,8 @@ from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Moment, Transition, decide, overdue
 from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.engine.heartbeat import LEASE_S
-from queue_server.store.contract import Store
+from queue_server.store.contract import Store, Turn
+from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
 
 SCAN_S = 1.0
@@ -26,11 +27,14 @@ Find = Callable[[int], Awaitable[Sequence[Job]]]
 class Rescuer:
     """Finds such jobs and has `decide` say what becomes of them."""
 
-    def __init__(self, store: Store, *, clock: Clock, chance: Callable[[], float], ended: Ended, log: Log) -> None:
+    def __init__(
+        self, store: Store, *, clock: Clock, chance: Callable[[], float], ended: Ended, events: JobEvents, log: Log
+    ) -> None:
         self._store = store
         self._clock = clock
         self._chance = chance
         self._ended = ended
+        self._events = events
         self._log = log
 
     async def run(self) -> None:
@@ -65,18 +69,25 @@ class Rescuer:
 
     async def _apply(self, jobs: Sequence[Job], changes: Sequence[Transition]) -> int:
         try:
-            flags = (await self._store.turn(changes, None)).applied
+            turn = await self._store.turn(changes, None)
         except StoreError:
-            flags = [await self._apply_alone(change) for change in changes]
-        for job, change, applied in zip(jobs, changes, flags, strict=True):
-            if applied:
-                self._ended(job, change)
-        return sum(flags)
+            return sum([await self._apply_alone(job, change) for job, change in zip(jobs, changes, strict=True)])
+        return self._tell(jobs, changes, turn)
 
-    async def _apply_alone(self, change: Transition) -> bool:
+    async def _apply_alone(self, job: Job, change: Transition) -> int:
         """One bad row never blocks the rest."""
         try:
-            return (await self._store.turn([change], None)).applied[0]
+            turn = await self._store.turn([change], None)
         except StoreError as error:
             self._log.error("a lost or overdue job can't be ended", job_id=change.job_id, error=str(error))
-            return False
+            return 0
+        return self._tell([job], [change], turn)
+
+    def _tell(self, jobs: Sequence[Job], changes: Sequence[Transition], turn: Turn) -> int:
+        """Say what has become of the jobs; how many were ended."""
+        for job, change, applied in zip(jobs, changes, turn.applied, strict=True):
+            if applied:
+                self._ended(job, change)
+        for job_id, row in turn.callbacks:
+            self._events.added(job_id, row)
+        return sum(turn.applied)

@@ -7,14 +7,15 @@ import msgspec
 
 from queue_server.clock import Clock
 from queue_server.domain.command import Unreadable
+from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Moment, Transition, decide
 from queue_server.domain.outcome import Outcome, OutcomeKind
-from queue_server.executors.contract import Executor
+from queue_server.executors.contract import Executor, RunCancelled
 from queue_server.telemetry.logs import Log
 
-INTERRUPTED = Outcome(OutcomeKind.INTERRUPTED)
 CANCELLED = Outcome(OutcomeKind.CANCELLED, error="cancelled on request")
+SECOND = 1_000_000
 WISHES_KEPT = 10_000
 """Wishes to cancel may come before their job's claim or after its end: so many are remembered, which is plenty."""
 
@@ -73,29 +74,46 @@ class Runner:
     async def _run(self, job: Job) -> None:
         started_at = self._clock.now()
         try:
-            outcome = await self._execute(job)
-        except asyncio.CancelledError:
-            self._decide(job, INTERRUPTED, started_at)
+            outcome = await self._execute(job, started_at)
+        except asyncio.CancelledError as end:
+            self._decide(job, _interrupted(end), started_at)
             raise
         except Exception as error:  # noqa: BLE001 (a mistake of ours must end this job only, and be seen)
             self._log.exception("an executor failed; this is a bug, please report it", job_id=job.id)
             outcome = Outcome(OutcomeKind.FAILED, error=f"internal error: {type(error).__name__}: {error}")
         self._decide(job, outcome, started_at)
 
-    async def _execute(self, job: Job) -> Outcome:
+    async def _execute(self, job: Job, now: int) -> Outcome:
         if self._wishes and (job.id, job.claim_seq) in self._wishes:
             return CANCELLED
         executor = self._executors.get(type(job.plan.command))
-        return await executor.run(job) if executor else _refuse(job)
+        if executor is None:
+            return _refuse(job)
+        deadline = job.plan.deadline
+        if deadline is None:
+            return await executor.run(job)
+        if deadline <= now:
+            return Outcome(
+                OutcomeKind.TIMED_OUT, error=f"its deadline, {rfc3339(deadline)}, had passed before it started"
+            )
+        return await executor.run(job, (deadline - now) / SECOND)
 
     def _decide(self, job: Job, outcome: Outcome, started_at: int) -> None:
         self._runs.pop((job.id, job.claim_seq), None)
         if self._wishes and (job.id, job.claim_seq) in self._wishes:
             del self._wishes[job.id, job.claim_seq]
             job = msgspec.structs.replace(job, is_cancel_wished=True)
-            outcome = CANCELLED if outcome is INTERRUPTED else outcome
+            if outcome.kind is OutcomeKind.INTERRUPTED:
+                outcome = msgspec.structs.replace(outcome, kind=CANCELLED.kind, error=CANCELLED.error)
         moment = Moment(self._clock.now(), started_at, self._chance())
         self._decided(job, decide(job, outcome, moment))
+
+
+def _interrupted(end: asyncio.CancelledError) -> Outcome:
+    """The outcome of a run that was cancelled, with what it has told until then."""
+    if isinstance(end, RunCancelled):
+        return Outcome(OutcomeKind.INTERRUPTED, output=end.output, timings=end.timings)
+    return Outcome(OutcomeKind.INTERRUPTED)
 
 
 def _refuse(job: Job) -> Outcome:

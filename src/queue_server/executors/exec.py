@@ -5,26 +5,29 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from typing import NamedTuple
 
 from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import CannotStart
 from queue_server.domain.expect import EXIT_DEFAULT, EXIT_RANGE, expected_codes
+from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import Job
 from queue_server.domain.outcome import FAILED, SNOOZED, SUCCEEDED, TIMED_OUT, Outcome, Output
 from queue_server.domain.placeholders import fill_exec, values_for
+from queue_server.executors.contract import RunCancelled
 from queue_server.executors.launcher.client import End, Launcher, Lost, Program, Run
 from queue_server.executors.launcher.messages import Ended, Refused
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
 from queue_server.executors.launcher.processes import signal_name
+from queue_server.executors.live import LiveOutput, LiveOutputs
 from queue_server.executors.places import Places
 
 CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
 """What a command sees of the server's own environment; settings, tokens and passwords stay out."""
 
-CANCEL_PATIENCE_S = 1.0
-"""How long a cancelled command may take to end by itself."""
+CANCEL_PATIENCE_S = 0.5
+"""How long a cancelled command may take to end by itself: it has to be gone within a second of the wish."""
 
 KILL_PATIENCE_S = 5.0
 """How long the kernel may take to end a killed command. One that hangs there must not keep its slot."""
@@ -68,6 +71,7 @@ class ExecExecutor:
         self._launcher: Launcher | None = None
         self._is_impatient = False
         self._being_cancelled: set[Run] = set()
+        self._live = LiveOutputs()
 
     async def start(self) -> None:
         """Start the launcher process; CannotStart when that is impossible."""
@@ -79,29 +83,43 @@ class ExecExecutor:
         """See Executor.ahead."""
         return self._places.ahead()
 
-    async def run(self, job: Job) -> Outcome:
+    async def run(self, job: Job, time_left: float | None = None) -> Outcome:
         """Run the command to its end; see the contract. What it printed comes back byte for byte."""
         command = job.plan.command
         if not isinstance(command, ExecCommand):
             return Outcome(FAILED, error="this is not a command that can be run on the server")
+        asked_at = time.monotonic()
         ticket = await self._places.take()
         if ticket is None:
             return Outcome(SNOOZED, error="put off: the commands before it take long")
+        limit = _limit(job, command.timeout or self._default_timeout, time_left, time.monotonic() - asked_at)
         try:
-            return await self._run(job, fill_exec(command, values_for(job)))
+            return await self._run(job, fill_exec(command, values_for(job)), limit)
         finally:
             self._places.leave(ticket)
 
-    async def _run(self, job: Job, command: ExecCommand) -> Outcome:
+    def live(self, job_id: int, claim_seq: int | None = None) -> LiveOutput | None:
+        """See Executor.live."""
+        return self._live.find(job_id, claim_seq)
+
+    async def _run(self, job: Job, command: ExecCommand, limit: "TimeLimit") -> Outcome:
+        if limit.seconds <= 0:
+            return Outcome(TIMED_OUT, error=f"{limit.what} before it could be started")
         try:
             launcher = await self._living_launcher()
             streams = Streams(_bytes(command.stdin or ""), self._output_limit, self._scratch)
         except (CannotStart, OSError) as error:
             return Outcome(FAILED, error=f"the command could not be started: {error}")
-        with closing(streams):
+        self._live.add(job.id, job.claim_seq, streams)
+        try:
             run = launcher.run(self._program(job, command), streams.theirs)
-            overtime = await self._see_through(run, command.timeout or self._default_timeout)
+            overtime = await self._see_through(run, limit)
             return _outcome(command, run.end, streams.finish(), overtime)
+        except asyncio.CancelledError:
+            raise RunCancelled(streams.finish()) from None
+        finally:
+            streams.close()
+            self._live.end(job.id, streams)
 
     async def stop(self) -> None:
         """End the launcher process."""
@@ -130,16 +148,16 @@ class ExecExecutor:
             directory=_bytes(command.cwd) if command.cwd else self._directory,
         )
 
-    async def _see_through(self, run: Run, timeout_s: float) -> str | None:
+    async def _see_through(self, run: Run, limit: "TimeLimit") -> str | None:
         """Wait for the end. When time is up bring it about, and say how."""
         try:
-            if await run.ends_within(timeout_s):
+            if await run.ends_within(limit.seconds):
                 return None
             signals = await _end(run, self._kill_after)
         except asyncio.CancelledError:
             await self._end_cancelled(run)
             raise
-        return f"timed out after {timeout_s:g} s; the process group was sent {signals}"
+        return f"{limit.what}; the process group was sent {signals}"
 
     async def _end_cancelled(self, run: Run) -> None:
         self._being_cancelled.add(run)
@@ -150,6 +168,20 @@ class ExecExecutor:
             await run.ends_within(KILL_PATIENCE_S)
         finally:
             self._being_cancelled.discard(run)
+
+
+class TimeLimit(NamedTuple):
+    """How long a run may take, and what is said when that is over."""
+
+    seconds: float
+    what: str
+
+
+def _limit(job: Job, timeout_s: float, time_left: float | None, waited_s: float) -> TimeLimit:
+    """The command's own limit, or the job's deadline where that comes first."""
+    if time_left is None or time_left - waited_s >= timeout_s:
+        return TimeLimit(timeout_s, f"timed out after {timeout_s:g} s")
+    return TimeLimit(time_left - waited_s, f"its deadline, {rfc3339(job.plan.deadline)}, passed")
 
 
 async def _end(run: Run, patience_s: float) -> str:

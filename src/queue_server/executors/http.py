@@ -1,5 +1,9 @@
-"""Runs http commands. Redirects are not followed, and what comes back is kept as it came."""
+"""Runs http commands. Redirects are not followed, and what comes back is kept as it came.
 
+A target that answers 202 and `X-Queue-Continue: true` goes on with the job past its request, and reports the result.
+"""
+
+import asyncio
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -7,14 +11,19 @@ from http import HTTPStatus
 
 from queue_server.domain.command import HttpCommand
 from queue_server.domain.expect import HTTP_DEFAULT, HTTP_RANGE, expected_codes
-from queue_server.domain.instants import EPOCH, MICROSECOND
+from queue_server.domain.instants import EPOCH, MICROSECOND, rfc3339
 from queue_server.domain.job import Job
-from queue_server.domain.outcome import Outcome, OutcomeKind, Output
+from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.domain.placeholders import fill_http, values_for
+from queue_server.executors.contract import RunCancelled
 from queue_server.executors.http_client.client import Client
-from queue_server.executors.http_client.failures import RequestFailed, RequestTimedOut
+from queue_server.executors.http_client.failures import ConnectTimedOut, RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.response import Response
 from queue_server.executors.http_request import message_of
+from queue_server.executors.live import LiveOutput, LiveOutputs
+
+HEARTBEAT_LEAST_S, HEARTBEAT_MOST_S = 0.1, 7 * 86_400.0
+"""What a target may ask for; anything else is a mistake, and the setting counts."""
 
 
 class HttpExecutor:
@@ -27,33 +36,48 @@ class HttpExecutor:
         output_limit: int,
         default_timeout: float,
         connect_timeout: float,
+        heartbeat_timeout: float = 60.0,
         now: Callable[[], int],
     ) -> None:
         self._user_agent = f"QueueServer/{version}"
         self._output_limit = output_limit
         self._default_timeout = default_timeout
+        self._heartbeat_timeout = heartbeat_timeout
         self._client = Client(connect_timeout)
+        self._live = LiveOutputs()
         self._now = now
 
     async def start(self) -> None:
         """See Executor.start."""
 
-    async def run(self, job: Job) -> Outcome:
+    async def run(self, job: Job, time_left: float | None = None) -> Outcome:
         """See Executor.run."""
         command = job.plan.command
         if not isinstance(command, HttpCommand):
             raise TypeError(f"job {job.id} is not an http job")
         if job.may_have_placeholders:
             command = fill_http(command, values_for(job))
+        timeout = command.timeout or self._default_timeout
+        limit = timeout if time_left is None else min(timeout, time_left)
         response = Response(self._output_limit)
+        self._live.add(job.id, job.claim_seq, response)
         try:
             message = message_of(command, job, self._user_agent)
-            await self._client.send(message, response, command.timeout or self._default_timeout)
+            await self._client.send(message, response, limit)
         except RequestTimedOut as failure:
-            return _failed(OutcomeKind.TIMED_OUT, failure, response)
+            is_deadline = limit < timeout and not isinstance(failure, ConnectTimedOut)
+            return _timed_out(failure, response, job.plan.deadline if is_deadline else None)
         except (RequestFailed, ValueError) as failure:
-            return _failed(OutcomeKind.FAILED, failure, response)
-        return self._judge(command, response)
+            return _failed(OutcomeKind.FAILED, str(failure), response)
+        except asyncio.CancelledError:
+            raise RunCancelled(response.snapshot(), response.timings) from None
+        finally:
+            self._live.end(job.id, response)
+        return self._judge(job, command, response)
+
+    def live(self, job_id: int, claim_seq: int | None = None) -> LiveOutput | None:
+        """See Executor.live."""
+        return self._live.find(job_id, claim_seq)
 
     def ahead(self) -> int:
         """See Executor.ahead: requests have slots enough."""
@@ -66,15 +90,24 @@ class HttpExecutor:
         """See Executor.stop."""
         self._client.close()
 
-    def _judge(self, command: HttpCommand, response: Response) -> Outcome:
-        status = response.status
+    def _judge(self, job: Job, command: HttpCommand, response: Response) -> Outcome:
+        status, output, timings = response.status, response.snapshot(), response.timings
         if status in expected_codes(command.expect or HTTP_DEFAULT, HTTP_RANGE):
-            return Outcome(OutcomeKind.SUCCEEDED, status, output=_output(response))
+            if status == HTTPStatus.ACCEPTED and job.plan.report is None and _goes_on(response):
+                heartbeat = parse_heartbeat(response.header("x-queue-heartbeat"), self._heartbeat_timeout)
+                return Outcome(OutcomeKind.CONTINUED, status, output=output, timings=timings, heartbeat=heartbeat)
+            return Outcome(OutcomeKind.SUCCEEDED, status, output=output, timings=timings)
         retry_after = None
         if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             retry_after = parse_retry_after(response.header("retry-after"), self._now())
-        error = _status_message(status, response.header("location"))
-        return Outcome(OutcomeKind.FAILED, status, error=error, retry_after=retry_after, output=_output(response))
+        return Outcome(
+            OutcomeKind.FAILED,
+            status,
+            error=_status_message(status, response.header("location")),
+            retry_after=retry_after,
+            output=output,
+            timings=timings,
+        )
 
 
 def parse_retry_after(text: str | None, now: int) -> float | None:
@@ -92,13 +125,29 @@ def parse_retry_after(text: str | None, now: int) -> float | None:
     return max(0.0, ((moment - EPOCH) // MICROSECOND - now) / 1_000_000)
 
 
-def _failed(kind: OutcomeKind, failure: Exception, response: Response) -> Outcome:
+def parse_heartbeat(text: str | None, default: float) -> float:
+    """Seconds that may pass between signs of life, as a target wishes it; the default where it wishes nothing sane."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return default
+    return seconds if HEARTBEAT_LEAST_S <= seconds <= HEARTBEAT_MOST_S else default
+
+
+def _goes_on(response: Response) -> bool:
+    return (response.header("x-queue-continue") or "").lower() in ("true", "1")
+
+
+def _timed_out(failure: Exception, response: Response, deadline: int | None) -> Outcome:
+    """Time was up; `deadline` is set where it was the job's and not the request's own."""
+    error = f"its deadline, {rfc3339(deadline)}, passed: {failure}" if deadline else str(failure)
+    return _failed(OutcomeKind.TIMED_OUT, error, response)
+
+
+def _failed(kind: OutcomeKind, error: str, response: Response) -> Outcome:
     """The outcome of a request that broke off, with what had come by then."""
-    return Outcome(kind, response.status or None, error=str(failure), output=_output(response))
-
-
-def _output(response: Response) -> Output:
-    return Output(response.text, b"", response.head, response.size)
+    output, timings = response.snapshot(), response.timings
+    return Outcome(kind, response.status or None, error=error, output=output, timings=timings)
 
 
 def _status_message(status: int, location: str | None) -> str:

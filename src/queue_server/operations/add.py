@@ -1,5 +1,6 @@
 """Accepting jobs: defaults, policy, idempotency keys, and the promise that they are durable."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 
@@ -8,17 +9,23 @@ import msgspec
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.domain.composing import Defaults, compose_plan, compose_row, fingerprint
-from queue_server.domain.errors import InvalidJob, Problem, StoreUnavailable
+from queue_server.domain.errors import InvalidJob, KeyMismatch, Problem, StoreUnavailable
 from queue_server.domain.job import JobRecord, JobRequest, NewJob, Once, Plan
 from queue_server.domain.retry import Retry
 from queue_server.domain.state import State
 from queue_server.operations.policy import Policy
 from queue_server.store.contract import Store
+from queue_server.telemetry.job_events import JobEvents
 
 SECOND = 1_000_000
 FULL_RETRY_AFTER_S = 10
+TURN_ROWS = 500
+"""Rows of a batch that are made before the event loop's others have their turn: a millisecond's work."""
+
 EVERYBODY = ""
 """The scope of idempotency keys where no token tells clients apart."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -58,23 +65,24 @@ class AcceptedBatch(msgspec.Struct, frozen=True):
     replayed: int
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A job of a batch that is still being read: a row without its idempotency key, and what stands for it."""
 
     row: NewJob
-    key: str | None
-    fingerprint: bytes
+    key: str | None = None
+    fingerprint: bytes = b""
 
 
 class AddJob:
     """Accepts jobs while the server takes them."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, events: JobEvents) -> None:
         self._store = store
         self._settings = settings
         self._policy = Policy(settings)
         self._defaults = defaults_of(settings)
         self._clock = clock
+        self._events = events
         self._keep_keys = round(settings.retention_keys * SECOND)
         self.is_closed = False
 
@@ -92,10 +100,14 @@ class AddJob:
         if key is None and request.idempotency_key is None:
             row = compose_row(request, plan, self._defaults, now)
             (job_id,) = await self._store.add((row,))
+            if self._events.is_heard:
+                self._events.added(job_id, row)
             return Accepted(job_id, row, plan)
         once = self._once(_one_key(key, request.idempotency_key), fingerprint(request), now)
         row = compose_row(request, plan, self._defaults, now, once)
         added = await self._store.add_once((row,))
+        if not added.replayed:
+            self._events.added(added.ids[0], row)
         return Accepted(added.ids[0], row, plan, bool(added.replayed))
 
     def draft(self, request: JobRequest, *, is_keyed: bool) -> Draft:
@@ -103,17 +115,34 @@ class AddJob:
         self._policy.check(request)
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now)
-        mark = fingerprint(request) if is_keyed or request.idempotency_key is not None else b""
-        return Draft(compose_row(request, plan, self._defaults, now), request.idempotency_key, mark)
+        row = compose_row(request, plan, self._defaults, now)
+        if is_keyed:
+            return Draft(row, None, _written(request))
+        if request.idempotency_key is None:
+            return Draft(row)
+        return Draft(row, request.idempotency_key, fingerprint(request))
 
     async def add_batch(self, drafts: Sequence[Draft], key: str | None = None) -> AcceptedBatch:
         """Store all of them or none, durably. `key` stands for the whole batch; errors are those of a single job."""
         await self.check_room(len(drafts))
         if key is None and not any(draft.key for draft in drafts):
-            return AcceptedBatch(await self._store.add([draft.row for draft in drafts]), 0)
-        rows = self._rows_of_batch(drafts, key)
-        added = await self._store.add_once(rows)
+            rows = [draft.row for draft in drafts]
+            ids = await self._store.add(rows)
+            self._tell(ids, rows)
+            return AcceptedBatch(ids, 0)
+        rows = await self._keyed_rows(drafts, key)
+        try:
+            added = await self._store.add_once(rows)
+        except KeyMismatch as error:
+            raise KeyMismatch(key or error.key, error.job_id) from None
+        new = [place for place in range(len(rows)) if place not in added.replayed]
+        self._tell([added.ids[place] for place in new], [rows[place] for place in new])
         return AcceptedBatch(added.ids, len(added.replayed))
+
+    def _tell(self, ids: Sequence[int], rows: Sequence[NewJob]) -> None:
+        if self._events.is_heard:
+            for job_id, row in zip(ids, rows, strict=True):
+                self._events.added(job_id, row)
 
     async def check_room(self, more: int = 1) -> None:
         """StoreUnavailable if the server is stopping or so many more jobs are too many."""
@@ -127,10 +156,10 @@ class AddJob:
                 retry_after=FULL_RETRY_AFTER_S,
             )
 
-    def _rows_of_batch(self, drafts: Sequence[Draft], key: str | None) -> list[NewJob]:
+    async def _keyed_rows(self, drafts: Sequence[Draft], key: str | None) -> list[NewJob]:
         """The rows with their idempotency keys: their own, or for a batch with a key, the batch's with their place."""
         now = self._clock.now()
-        whole = _digest_of(drafts) if key is not None else b""
+        whole = _digest_of(drafts)
         rows: list[NewJob] = []
         for place, draft in enumerate(drafts):
             once = None
@@ -138,7 +167,9 @@ class AddJob:
                 once = self._once(f"{key}\0{place}", whole, now)
             elif draft.key is not None:
                 once = self._once(draft.key, draft.fingerprint, now)
-            rows.append(msgspec.structs.replace(draft.row, once=once))
+            rows.append(draft.row if once is None else msgspec.structs.replace(draft.row, once=once))
+            if place % TURN_ROWS == TURN_ROWS - 1:
+                await asyncio.sleep(0)
         return rows
 
     def _once(self, key: str, fingerprint: bytes, now: int) -> Once:
@@ -162,6 +193,11 @@ def _one_key(header: str | None, member: str | None) -> str:
         path = "/idempotency_key"
         raise InvalidJob([Problem(path, "differs from the header Idempotency-Key; give one of them")])
     return header if header is not None else member or ""
+
+
+def _written(request: JobRequest) -> bytes:
+    """What tells a job of a batch from another one: a batch is sent again as it was, to the order of its members."""
+    return hashlib.blake2b(_encode(request), digest_size=16).digest()
 
 
 def _digest_of(drafts: Sequence[Draft]) -> bytes:

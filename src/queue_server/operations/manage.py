@@ -6,7 +6,6 @@ from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.domain import wishes
 from queue_server.domain.errors import QueueServerError, WrongState
-from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import JobRecord
 from queue_server.domain.lifecycle import next_sign_of_life
 from queue_server.domain.outcome import Outcome
@@ -54,8 +53,10 @@ class Rules:
 
 
 class Manage:
-    """What may be asked for one job. Each answers None where there is no such job, and raises WrongState, with a sentence,
-    where the job is not in a state for it."""
+    """What may be asked for one job.
+
+    Each answers None where there is no such job; WrongState, with a sentence, where the job is not in a state for it.
+    """
 
     def __init__(
         self, store: Store, rules: Rules, *, clock: Clock, chance: Callable[[], float], events: JobEvents

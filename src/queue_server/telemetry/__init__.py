@@ -1,1 +1,1 @@
-"""What is told about the server: logs. Lower than everything that works, so that everything may tell."""
+"""What is told about the server: logs and events. Lower than everything that works, so that everything may tell."""

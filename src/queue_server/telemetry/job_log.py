@@ -18,10 +18,12 @@ MARKS = {
     State.CANCELLED: ("-", YELLOW),
     State.SCHEDULED: ("↻", BLUE),
     State.AVAILABLE: ("↻", BLUE),
+    State.RUNNING: ("…", BLUE),
 }
 VERBS = {state: str(state) for state in State} | {
     State.SCHEDULED: "will be tried again",
     State.AVAILABLE: "given back",
+    State.RUNNING: "continued",
 }
 
 
@@ -33,7 +35,7 @@ class JobLog:
         self._is_on = level in ("debug", "info")
 
     def ended(self, job: Job, change: Transition) -> None:
-        """An attempt of `job` ended with `change`."""
+        """An attempt of `job` ended with `change`, or goes on at its target past its request."""
         if not self._is_on:
             return
         if self._output.style == "json":

@@ -1,59 +1,93 @@
-"""Which request goes where.
+"""All requests of the HTTP interface, and the application that answers them."""
 
-The two endpoints that take jobs are raw ASGI applications and found by one dictionary look-up (measured 2026-11:
-Starlette's Request and Response cost a quarter of the accepts); all others are Starlette routes.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Mapping
+import msgspec
+from starlette.types import Receive, Scope, Send
 
-from starlette.exceptions import HTTPException
-from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from queue_server.clock import Clock
+from queue_server.config.settings import Settings
 from queue_server.operations.add import AddJob
+from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
+from queue_server.operations.manage import Manage
+from queue_server.operations.many import Many
+from queue_server.operations.output import ReadOutput
+from queue_server.operations.wait import Wait
+from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
 from queue_server.web.classic import AddEndpoint, Classic
+from queue_server.web.endpoint import Endpoint
 from queue_server.web.errors import answer, failure_of
+from queue_server.web.openapi.pages import Pages
+from queue_server.web.routing import Router
 from queue_server.web.service import Service
+from queue_server.web.v1.batch import Batches
+from queue_server.web.v1.changes import Changes
+from queue_server.web.v1.events import Events
 from queue_server.web.v1.jobs import CreateEndpoint, Jobs
+from queue_server.web.v1.many import ManyJobs
+from queue_server.web.v1.output import Outputs
+from queue_server.web.v1.reports import Reports
 
-ALLOWED = {"/jobs/add": ("POST",), "/v1/jobs": ("GET", "HEAD", "POST")}
-"""The methods of the paths that take jobs; the router knows those of the others."""
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server can be asked, free of HTTP."""
+
+    add: AddJob
+    look: Look
+    wait: Wait
+    explain: Explain
+    manage: Manage
+    many: Many
+    output: ReadOutput
+    events: JobEvents
 
 
 class App:
     """The ASGI application. Every error becomes an answer; only one that nobody expected is a 500, and is logged."""
 
-    def __init__(self, add: AddJob, look: Look, max_body: int, log: Log) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], log: Log) -> None:
         self._log = log
-        self._posts: Mapping[str, ASGIApp] = {
-            "/jobs/add": AddEndpoint(add, max_body),
-            "/v1/jobs": CreateEndpoint(add, max_body),
-        }
-        routes = [*Classic(look).routes, *Jobs(look).routes, *Service(add).routes]
-        self._router = Router(routes, redirect_slashes=False, default=_no_such_path)
+        self._router = Router([*endpoints, *Pages(endpoints).endpoints])
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """All that can be asked."""
+        return self._router.endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        endpoint = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
         try:
-            await (endpoint or self._other)(scope, receive, send)
+            await self._router(scope, receive, send)
         except Exception as error:  # noqa: BLE001 (the last resort: nothing may leave without an answer)
             failure = failure_of(error)
             if failure.status == 500:
                 self._log.exception("a request failed; this is a bug, please report it", path=scope["path"])
             await answer(failure, scope["path"])(scope, receive, send)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        allowed = ALLOWED.get(scope["path"])
-        if allowed and scope["method"] not in allowed:
-            raise HTTPException(405, f"{scope['path']} takes {', '.join(allowed)}", {"Allow": ", ".join(allowed)})
-        scope["app"] = self
-        await self._router(scope, receive, send)
 
-
-async def _no_such_path(scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise HTTPException(404, f"There is nothing at {scope['path']}")
+def endpoints_of(services: Services, settings: Settings, clock: Clock) -> Sequence[Endpoint]:
+    """Every request but those for the documentation that is made of them. The hot path comes first."""
+    add, look, limit = services.add, services.look, settings.max_body
+    groups = (
+        AddEndpoint(add, limit),
+        CreateEndpoint(add, look, limit),
+        Batches(add, clock, settings.max_batch, limit),
+        Jobs(look, services.wait, services.explain),
+        Changes(services.manage, services.wait, limit),
+        Outputs(services.output),
+        Events(services.events, look),
+        Reports(
+            services.manage,
+            heartbeat_timeout=settings.heartbeat_timeout,
+            max_body=limit,
+            output_limit=settings.output_limit,
+        ),
+        ManyJobs(services.many, limit),
+        Classic(look),
+        Service(add),
+    )
+    return [endpoint for group in groups for endpoint in group.endpoints]

@@ -1,5 +1,7 @@
 """The first API. It comes from the PHP Queue Server that this one replaces and stays as it is for ever."""
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from queue_server import __version__
 from queue_server.domain.instants import classic_time
+from queue_server.domain.job import JobRequest
 from queue_server.domain.reading import read_request
 from queue_server.domain.state import State
 from queue_server.operations.add import AddJob
@@ -15,7 +18,10 @@ from queue_server.operations.look import Look
 from queue_server.store.contract import JobRecord
 from queue_server.web.answers import JsonResponse, send_json
 from queue_server.web.body import read_body
+from queue_server.web.classic_shapes import Added, JobData, JobStatus, Running, ServerStatus
+from queue_server.web.endpoint import Answer, Content, Endpoint, Handler
 from queue_server.web.errors import Failure, classic_answer
+from queue_server.web.idempotency import key_of
 
 WORKER_STATUS = {
     State.SCHEDULED: 0,
@@ -25,6 +31,7 @@ WORKER_STATUS = {
     State.FAILED: 99,
     State.CANCELLED: 99,
 }
+TAG = "first API"
 NOT_FOUND = Failure(404, "Job not found")
 
 
@@ -35,10 +42,28 @@ class AddEndpoint:
         self._add = add
         self._max_body = max_body
 
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """What can be asked here."""
+        return (
+            Endpoint(
+                method="POST",
+                path="/jobs/add",
+                handler=self,
+                is_raw=True,
+                tag=TAG,
+                summary="Add a job",
+                operation_id="classicAddJob",
+                body=(Content(JobRequest),),
+                answers={200: Answer("The job is durable.", Content(Added))},
+                errors=(403, 410, 422),
+            ),
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once the job is durable."""
         request = read_request(await read_body(scope, receive, self._max_body))
-        job = await self._add(request)
+        job = await self._add(request, key_of(scope))
         await send_json(send, 200, b'{"status":"OK","job_id":%d}' % job.id)
 
 
@@ -53,6 +78,16 @@ class Classic:
             Route("/jobs/status/{job_id}", self.job_status),
             Route("/jobs/get/{job_id}", self.job),
         ]
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """What can be asked here."""
+        return (
+            _get("/", self.root, "The server's version", "classicRoot", Running),
+            _get("/jobs/status", self.status, "How much there is to do", "classicStatus", ServerStatus),
+            _get("/jobs/status/{job_id}", self.job_status, "See a job in short", "classicJobStatus", JobStatus, 404),
+            _get("/jobs/get/{job_id}", self.job, "See a job", "classicJob", JobData, 404),
+        )
 
     async def root(self, _request: Request) -> Response:
         """Which version runs."""
@@ -98,6 +133,20 @@ class Classic:
             }
         )
         return JsonResponse({"status": 200, "data": data})
+
+
+def _get(path: str, handler: Handler, summary: str, operation_id: str, type_: type, *errors: int) -> Endpoint:
+    answers = {200: Answer("As it is now.", Content(type_))}
+    return Endpoint(
+        method="GET",
+        path=path,
+        handler=handler,
+        tag=TAG,
+        summary=summary,
+        operation_id=operation_id,
+        answers=answers,
+        errors=errors,
+    )
 
 
 def job_id_of(request: Request) -> int:

@@ -10,10 +10,22 @@ from http import HTTPStatus
 import msgspec
 from starlette.exceptions import HTTPException
 
-from queue_server.domain.errors import InvalidJob, NotAllowed, Problem, QueueServerError, StoreUnavailable
+from queue_server.domain.errors import (
+    InvalidJob,
+    JobDeleted,
+    KeyMismatch,
+    NotAllowed,
+    Problem,
+    QueueServerError,
+    StoreUnavailable,
+    WrongState,
+)
 from queue_server.web.answers import JSON, PROBLEM, JsonResponse
 
 V1 = "/v1"
+
+
+STATUSES: Mapping[type[Exception], int] = {WrongState: 409, JobDeleted: 410, KeyMismatch: 422}
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -32,6 +44,8 @@ def failure_of(error: Exception) -> Failure:
             return Failure(400, _summary(error.problems), error.problems)
         case NotAllowed():
             return Failure(403, str(error), (Problem(error.path, str(error)),))
+        case WrongState() | JobDeleted() | KeyMismatch():
+            return Failure(STATUSES[type(error)], str(error))
         case StoreUnavailable():
             return Failure(503, str(error), headers={"Retry-After": str(error.retry_after)})
         case HTTPException():

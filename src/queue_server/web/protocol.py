@@ -12,6 +12,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from queue_server.web.errors import Failure, answer
+from queue_server.web.presence import CUT_OFF, HUNG_UP
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request's first line and headers. One that arrives in a single read may be a little larger."""
@@ -44,6 +45,7 @@ class Protocol(HttpToolsProtocol):
         self._forget_head_timer()
         if self._answering is not None:
             self._answering.disconnected = True  # uvicorn tells only the last of several pipelined requests
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,6 +68,9 @@ class Protocol(HttpToolsProtocol):
         if self.cycle.more_body:
             self._refuse(BROKEN_OFF)
         self.cycle.keep_alive = False
+        self._tell_hung_up(self.cycle)
+        if self._answering is not None:
+            self._tell_hung_up(self._answering)
         return True
 
     def on_message_begin(self) -> None:
@@ -73,6 +78,7 @@ class Protocol(HttpToolsProtocol):
         self._is_in_head = True
         self._head_size = 0
         super().on_message_begin()
+        self.scope["state"][CUT_OFF] = self.transport.abort  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -96,6 +102,11 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _tell_hung_up(self, cycle: RequestResponseCycle) -> None:
+        """Wake an application that waits for nothing but the client's going."""
+        cycle.scope["state"][HUNG_UP] = True  # pyright: ignore[reportTypedDictNotRequiredAccess]
+        cycle.message_event.set()
 
     def _read_without_upgrade(self, rest: bytes) -> None:
         """Ignore the wish for another protocol (RFC 9110 section 7.8), which Java's HttpClient always has.

@@ -1,11 +1,30 @@
 """For load balancers and supervisors: is the server alive, and does it take jobs?"""
 
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from queue_server.operations.add import AddJob
 from queue_server.web.answers import JsonResponse
+from queue_server.web.endpoint import Answer, Content, Endpoint
+
+TAG = "service"
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether the server takes jobs."""
+
+    status: Literal["ready", "stopping"]
 
 
 class Service:
@@ -14,6 +33,31 @@ class Service:
     def __init__(self, add: AddJob) -> None:
         self._add = add
         self.routes = [Route("/healthz", self.healthz), Route("/readyz", self.readyz)]
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """What can be asked here."""
+        stopping = Answer("The server stops, or can't write.", Content(Readiness), {"Retry-After": "Seconds."})
+        return (
+            Endpoint(
+                method="GET",
+                path="/healthz",
+                handler=self.healthz,
+                tag=TAG,
+                summary="Whether the process answers",
+                operation_id="isAlive",
+                answers={200: Answer("It does.", Content(Health))},
+            ),
+            Endpoint(
+                method="GET",
+                path="/readyz",
+                handler=self.readyz,
+                tag=TAG,
+                summary="Whether the server takes jobs",
+                operation_id="isReady",
+                answers={200: Answer("It does.", Content(Readiness)), 503: stopping},
+            ),
+        )
 
     async def healthz(self, _request: Request) -> Response:
         """The process answers."""

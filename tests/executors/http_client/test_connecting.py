@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from queue_server.executors.http_client.client import Client
-from queue_server.executors.http_client.failures import RequestFailed, RequestTimedOut
+from queue_server.executors.http_client.failures import ConnectTimedOut, RequestFailed, RequestTimedOut
 from tests.executors.http_client.lab import PATIENCE_S, Visit, always, client, fetch, rest, target
 from tests.executors.http_client.test_giving_up import FullBacklog, Loop
 
@@ -66,7 +66,7 @@ async def test_slow_name_is_looked_up_once_and_holds_up_no_other(monkeypatch: py
         monkeypatch.setitem(sender._pool.__dict__, "_loop", Loop(getaddrinfo))
         slow, other = f"http://slow.example:{place.port}/", f"http://other.example:{place.port}/"
         failures = await asyncio.gather(*(fetch(sender, slow) for _ in range(20)), return_exceptions=True)
-        assert {type(failure) for failure in failures} == {RequestTimedOut}
+        assert {type(failure) for failure in failures} == {ConnectTimedOut}
         waiting = asyncio.ensure_future(fetch(sender, slow))
         assert (await fetch(sender, other)).status == 200
         assert asked == ["slow.example", "other.example"]

@@ -6,9 +6,9 @@ from queue_server.domain.errors import StoreUnavailable
 from queue_server.domain.job import decode_plan
 from queue_server.domain.lifecycle import first_state
 from queue_server.domain.state import State
-from queue_server.store.contract import JobFilter, JobRecord
+from queue_server.store.contract import JobQuery, JobRecord
 from tests.builders.jobs import DAY, EXEC, HTTP, NOW, SECOND, decided, new_job, plan
-from tests.builders.stores import add_and_claim, add_one, claim_all, opened
+from tests.builders.stores import add_and_claim, add_one, all_jobs, claim_all, opened
 from tests.builders.strategies import shell
 
 
@@ -36,7 +36,19 @@ async def test_no_jobs_have_no_ids(store):
 
 async def test_job_is_stored_as_it_was_added(store):
     job_id = await add_one(
-        store, new_job(EXEC, delay=SECOND, priority=800, context="Äpp", callback_done=HTTP, parent_id=7)
+        store,
+        new_job(
+            EXEC,
+            delay=SECOND,
+            priority=800,
+            context="Äpp",
+            callback_done=HTTP,
+            parent_id=7,
+            queue="mails",
+            key="tenant 7",
+            overdue_at=NOW + DAY,
+            tags={"a": "1", "b": "ü"},
+        ),
     )
     assert await store.get(job_id) == JobRecord(
         id=job_id,
@@ -52,7 +64,10 @@ async def test_job_is_stored_as_it_was_added(store):
         ended_at=None,
         reason="",
         parent_id=7,
-        plan=plan(EXEC, callback_done=HTTP),
+        plan=plan(EXEC, callback_done=HTTP, tags={"a": "1", "b": "ü"}),
+        queue="mails",
+        key="tenant 7",
+        overdue_at=NOW + DAY,
     )
 
 
@@ -62,7 +77,7 @@ async def test_batch_with_an_impossible_job_is_not_added_at_all(store):
     with pytest.raises(Exception, match="can't be stored"):
         await store.add([new_job(), bad, new_job()])
     assert (await store.counts())[State.AVAILABLE] == 1
-    assert [record.id for record in await store.find(_all())] == [before]
+    assert [record.id for record in await all_jobs(store)] == [before]
 
 
 async def test_impossible_job_fails_alone_among_concurrent_adds(store):
@@ -111,7 +126,7 @@ async def test_ids_are_never_used_again_after_purge_and_reopening(backend):
         node = await store.register("here", 1, NOW)
         jobs = [await add_and_claim(store, node, new_job()) for _ in range(3)]
         await store.turn([decided(job) for job in jobs], None)
-        assert await store.purge({State.COMPLETED: NOW + 1}, 100) == 3
+        assert await store.purge({State.COMPLETED: NOW + 1}, NOW, 100) == 3
     async with opened(backend) as store:
         assert await add_one(store, new_job()) > jobs[-1].id
 
@@ -134,7 +149,7 @@ async def test_jobs_are_there_after_reopening(backend):
     async with opened(backend) as store:
         ids = await store.add([new_job(delay=n * SECOND) for n in range(3)])
     async with opened(backend) as store:
-        assert [record.id for record in await store.find(_all())] == ids[::-1]
+        assert [record.id for record in await all_jobs(store)] == ids[::-1]
         assert await store.counts() == backend.recount()
 
 
@@ -163,7 +178,13 @@ async def test_nothing_hangs_after_close(backend):
     store = backend.open()
     node = await store.register("here", 1, NOW)
     await store.close()
-    for call in (store.add([new_job()]), store.turn((), None), store.get(1), store.purge({}, 1), store.find(_all())):
+    for call in (
+        store.add([new_job()]),
+        store.turn((), None),
+        store.get(1),
+        store.purge({}, NOW, 1),
+        store.find(JobQuery()),
+    ):
         with pytest.raises(StoreUnavailable):
             await asyncio.wait_for(call, 5)
     with pytest.raises(StoreUnavailable):
@@ -178,8 +199,3 @@ async def test_work_that_waits_at_close_is_written(backend):
     ids = [job_id for result in await asyncio.gather(*waiting) for job_id in result]
     assert len(ids) == 50
     assert backend.recount()[State.AVAILABLE] == 50
-
-
-def _all():
-
-    return JobFilter(limit=1000)

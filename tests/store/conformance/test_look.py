@@ -3,9 +3,8 @@ import pytest
 from queue_server.domain.outcome import FAILED, SUCCEEDED, OutcomeKind, Output
 from queue_server.domain.retry import Retry
 from queue_server.domain.state import State
-from queue_server.store.contract import JobFilter
-from tests.builders.jobs import NOW, SECOND, decided, new_job
-from tests.builders.stores import add_and_claim, claim, claim_all
+from tests.builders.jobs import NOW, decided, new_job
+from tests.builders.stores import add_and_claim, claim
 
 
 @pytest.mark.parametrize("job_id", [0, 1, -1, 2**53, 2**63 - 1, 2**63, 10**30])
@@ -49,45 +48,6 @@ async def test_job_that_never_ran_has_no_attempts(store):
     (job_id,) = await store.add([new_job()])
     assert list(await store.attempts(job_id)) == []
     assert await store.output(job_id) is None
-
-
-async def test_list_is_newest_first_and_limited(store):
-    ids = list(await store.add([new_job() for _ in range(10)]))
-    assert [job.id for job in await store.find(JobFilter())] == ids[::-1]
-    assert [job.id for job in await store.find(JobFilter(limit=3))] == ids[:-4:-1]
-    assert list(await store.find(JobFilter(before_id=ids[0]))) == []
-    assert list(await store.find(JobFilter(before_id=0))) == []
-    for beyond in (2**53, 2**63, 10**30):
-        assert [job.id for job in await store.find(JobFilter(before_id=beyond, limit=1))] == [ids[-1]]
-
-
-async def test_pages_show_each_job_once(store, node):
-    ids = list(await store.add([new_job(context="even" if n % 2 else "odd") for n in range(57)]))
-    seen, before = [], None
-    while page := await store.find(JobFilter(context="even", before_id=before, limit=10)):
-        seen += [job.id for job in page]
-        before = page[-1].id
-        await store.add([new_job(context="even")])  # newer jobs don't shift the pages
-    assert seen == ids[1::2][::-1]
-
-
-async def test_list_shows_what_was_asked_for(store, node):
-    await store.add([new_job(context="a"), new_job(context="b"), new_job(context="a", delay=SECOND)])
-    first, second = await claim_all(store, node)
-    await store.turn([decided(first, FAILED, exit_code=3)], None)
-    found = {
-        (state, context): [job.context for job in await store.find(JobFilter(state=state, context=context))]
-        for state in (None, State.FAILED, State.RUNNING, State.SCHEDULED, State.COMPLETED)
-        for context in (None, "a", "A", "a ")
-    }
-    assert found[None, None] == ["a", "b", "a"]
-    assert found[None, "a"] == ["a", "a"]
-    assert found[None, "A"] == found[None, "a "] == found[State.COMPLETED, None] == found[State.RUNNING, "a"] == []
-    assert found[State.FAILED, "a"] == found[State.SCHEDULED, "a"] == ["a"]
-    assert found[State.RUNNING, None] == ["b"]
-    (failed,) = await store.find(JobFilter(state=State.FAILED))
-    assert failed == await store.get(first.id)
-    assert second.context == "b"
 
 
 async def test_counts_name_every_state(store):

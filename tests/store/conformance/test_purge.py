@@ -18,7 +18,7 @@ async def ended(store, node, state: State, at: int = NOW, **members) -> int:
 async def test_everything_that_belongs_to_a_job_is_deleted(store, node, backend):
     ids = [await ended(store, node, state) for state in FINAL_STATES]
     assert [backend.rows_of(job_id) for job_id in ids] == [3, 3, 3]
-    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), 100) == 3
+    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), NOW, 100) == 3
     assert [backend.rows_of(job_id) for job_id in ids] == [0, 0, 0]
     assert [await store.get(job_id) for job_id in ids] == [None] * 3
     assert [await store.output(job_id) for job_id in ids] == [None] * 3
@@ -28,7 +28,7 @@ async def test_everything_that_belongs_to_a_job_is_deleted(store, node, backend)
 async def test_job_is_kept_until_its_states_time(store, node):
     old = {state: await ended(store, node, state, NOW) for state in FINAL_STATES}
     new = {state: await ended(store, node, state, NOW + SECOND) for state in FINAL_STATES}
-    assert await store.purge({State.COMPLETED: NOW, State.FAILED: NOW + SECOND}, 100) == 1
+    assert await store.purge({State.COMPLETED: NOW, State.FAILED: NOW + SECOND}, NOW, 100) == 1
     assert await store.get(old[State.FAILED]) is None
     for kept in (*new.values(), old[State.COMPLETED], old[State.CANCELLED]):
         assert await store.get(kept) is not None
@@ -37,7 +37,7 @@ async def test_job_is_kept_until_its_states_time(store, node):
 async def test_pages_delete_no_more_than_the_limit_and_the_oldest_first(store, node):
     ids = [await ended(store, node, State.COMPLETED, NOW + 10 - n) for n in range(5)]
     pages = []
-    while count := await store.purge({State.COMPLETED: NOW + 100, State.FAILED: NOW + 100}, 2):
+    while count := await store.purge({State.COMPLETED: NOW + 100, State.FAILED: NOW + 100}, NOW, 2):
         pages.append(count)
         left = [job_id for job_id in ids if await store.get(job_id) is not None]
         assert left == ids[: len(left)]
@@ -47,8 +47,8 @@ async def test_pages_delete_no_more_than_the_limit_and_the_oldest_first(store, n
 async def test_limit_is_for_all_states_together(store, node):
     for state in FINAL_STATES:
         await ended(store, node, state)
-    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), 2) == 2
-    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), 2) == 1
+    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), NOW, 2) == 2
+    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW + 1), NOW, 2) == 1
 
 
 @pytest.mark.parametrize("state", [State.SCHEDULED, State.AVAILABLE, State.RUNNING])
@@ -57,19 +57,19 @@ async def test_job_that_has_not_ended_is_never_deleted(store, node, state):
         job_id = (await add_and_claim(store, node, new_job())).id
     else:
         job_id = await add_one(store, new_job(delay=SECOND if state is State.SCHEDULED else 0))
-    assert await store.purge(dict.fromkeys(State, NOW + 1000 * SECOND), 100) == 0
+    assert await store.purge(dict.fromkeys(State, NOW + 1000 * SECOND), NOW, 100) == 0
     assert (await store.get(job_id)).state is state
 
 
 async def test_job_that_comes_back_is_not_deleted_for_its_earlier_end(store, node):
     running = await add_and_claim(store, node, new_job())
     await store.turn([decided(running, OutcomeKind.INTERRUPTED)], None)
-    assert await store.purge(dict.fromkeys(State, NOW + SECOND), 100) == 0
+    assert await store.purge(dict.fromkeys(State, NOW + SECOND), NOW, 100) == 0
 
 
 async def test_callback_outlives_the_job_it_reports(store, node):
     job_id = await ended(store, node, State.COMPLETED, callback_done=HTTP)
-    assert await store.purge({State.COMPLETED: NOW + 1}, 100) == 1
+    assert await store.purge({State.COMPLETED: NOW + 1}, NOW, 100) == 1
     (callback,) = await claim(store, node)
     assert callback.plan.report.job_id == job_id
     assert (await store.get(callback.id)).parent_id == job_id
@@ -79,10 +79,10 @@ async def test_job_cancelled_while_it_waited_is_deleted_too(store, node):
     (job_id,) = await store.add([new_job()])
     waiting = job(State.AVAILABLE, id=job_id, claim_seq=0, attempt=0)
     assert (await store.turn([decided(waiting, OutcomeKind.CANCELLED)], None)).applied[0]
-    assert await store.purge({State.CANCELLED: NOW + 1}, 100) == 1
+    assert await store.purge({State.CANCELLED: NOW + 1}, NOW, 100) == 1
 
 
 async def test_nothing_to_delete_is_zero(store):
-    assert await store.purge({}, 100) == 0
-    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW), 100) == 0
-    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW), 0) == 0
+    assert await store.purge({}, NOW, 100) == 0
+    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW), NOW, 100) == 0
+    assert await store.purge(dict.fromkeys(FINAL_STATES, NOW), NOW, 0) == 0

@@ -103,7 +103,7 @@ async def test_failed_sync_is_never_tried_again(disk, backend):
         await store.add([new_job()])
     syncs = len(disk.accesses)
     disk.sync_error = None
-    for work in (store.add([new_job()]), store.turn((), None), store.purge({State.FAILED: 0}, 1), store.deregister(1)):
+    for work in (store.add([new_job()]), store.turn((), None), store.purge({State.FAILED: 0}, NOW, 1), store.deregister(1)):
         with pytest.raises(StoreUnavailable, match="nothing more is accepted"):
             await work
     with pytest.raises(StoreUnavailable, match="nothing more is accepted"):

@@ -20,6 +20,7 @@ from tests.builders.processes import started
 from tests.builders.stores import SqliteBackend, claim_all, opened
 from tests.support.mounts import make_read_only, small_disk
 
+STEPS = ["0001 initial", "0002 life_of_a_job"]
 OPENS_AND_WAITS = Path(__file__).parent / "programs" / "opens_and_waits.py"
 
 
@@ -146,7 +147,7 @@ def test_migration_of_a_file_in_use_is_refused(path):
     with pytest.raises(StoreRefused, match="is in use by another Queue Server"):
         migrate_file(path)
     lock.release()
-    assert migrate_file(path) == ["0001 initial"]
+    assert migrate_file(path) == STEPS
     assert migrate_file(path) == []
 
 
@@ -317,7 +318,7 @@ async def test_store_is_opened_and_migrated_by_the_setting(tmp_path):
     from queue_server.clock import SystemClock
 
     settings = Settings(db=f"sqlite:///{tmp_path}/queue.db")
-    assert migrate(settings) == ["0001 initial"]
+    assert migrate(settings) == STEPS
     store = open_store(settings, SystemClock())
     assert (await store.register("here", 1, NOW)).id == 1
     await store.close()

@@ -5,18 +5,22 @@ from typing import Any
 
 import click
 
-from queue_server.cli.client import Api, Server
+from queue_server.cli.client import connect
 from queue_server.cli.compose import JobOptions, exec_job, refuse, url_job
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.job_columns import job_shape
-from queue_server.cli.options import DURATION, Format, output_option, server_option
+from queue_server.cli.job_options import job_options
+from queue_server.cli.options import DURATION, PAIR, Format, output_option, server_option
 from queue_server.cli.printers import print_json, printer
-from queue_server.cli.waiting import Patience, report, wait_for
-from queue_server.cli.wire import Job
+from queue_server.cli.waiting import RETRY_FOR_S, Patience, report, wait_for
+from queue_server.client import Client, Job
+from queue_server.client.address import Address
 from queue_server.clock import SystemClock
 
 AFTER_DASHES = "queue_server.after_dashes"
 NO_URL = "is no URL (http://… or https://…). To run a command, put two dashes before it: add -- COMMAND"
+BUSY_S = 3.0
+"""So long a server that is busy, or a connection that breaks, is given another try: a person sits there."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -50,19 +54,28 @@ class AddCommand(click.Command):
 @click.option("--json", metavar="JSON", help="JSON body of the request.")
 @click.option("--body", metavar="TEXT", help="Body of the request.")
 @click.option("--timeout", type=DURATION, help="Time limit of an attempt, such as 20 or 5m.")
-@click.option("--priority", type=click.IntRange(0, 1000), metavar="NUMBER", help="Higher runs earlier.")
-@click.option("--context", metavar="TEXT", help="Your label for such jobs, such as the app's name.")
-@click.option("--delay", type=DURATION, help="Run it after this time, such as 90 or 12h.")
-@click.option("--run-at", metavar="TIME", help="Run it at this time, such as 2026-11-24T09:30:00Z.")
+@click.option("--cwd", metavar="PATH", help="Folder that a command runs in.")
+@click.option("--env", type=PAIR, multiple=True, metavar="NAME=VALUE", help="Variable of a command; repeatable.")
+@job_options
 @click.option("--max-attempts", type=click.IntRange(1, 1000), metavar="NUMBER", help="Try so often until it succeeds.")
+@click.option("--retry-on", metavar="CODES", help="Only after these statuses or exit codes, such as 429,500-599.")
+@click.option("--max-duration", type=DURATION, help="Try no more once so long has passed since the first attempt.")
 @click.option("--callback-done", metavar="URL", help="Request this when the job has ended.")
 @click.option("--callback-failed", metavar="URL", help="Request this instead when the job has failed.")
+@click.option("--idempotency-key", metavar="TEXT", help="The same key again adds no second job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended; exit 10 if it failed.")
 @output_option("id", "table", "json", "ndjson", default="id")
 @server_option
 @click.pass_context
 def command(
-    ctx: click.Context, target: tuple[str, ...], wait: bool, output: Format, server: Server, **options: Any
+    ctx: click.Context,
+    *,
+    target: tuple[str, ...],
+    idempotency_key: str | None,
+    wait: bool,
+    output: Format,
+    server: Address,
+    **options: Any,
 ) -> Exit:
     """Add a job, and print its id.
 
@@ -74,18 +87,24 @@ def command(
     """  # noqa: D301 (click's mark, an escape: keep these lines)
     wanted = JobOptions(**options)
     if target == ("-",) and AFTER_DASHES not in ctx.meta:
-        return _add_many(wanted, output, server, wait=wait)
+        _refuse_for_many(wanted, wait=wait, key=idempotency_key)
+        return _add_many(output, server)
     job = _job(target, ctx.meta.get(AFTER_DASHES), wanted)
-    with Api(server) as api:
-        return _add(api, job, output, wait=wait)
+    with connect(server, retry_for=RETRY_FOR_S if wait else BUSY_S) as client:
+        return _report(client, client.add(job, idempotency_key=idempotency_key), output, wait=wait)
 
 
-def _add_many(options: JobOptions, form: Format, server: Server, *, wait: bool) -> Exit:
-    from queue_server.cli.add_many import add_many
-
+def _refuse_for_many(options: JobOptions, *, wait: bool, key: str | None) -> None:
     refuse(options, "can't be combined with -: the lines say all about their jobs")
     if wait:
         raise click.UsageError("--wait can't be combined with -.")
+    if key is not None:
+        raise click.UsageError("--idempotency-key can't be combined with -: each line may have its own.")
+
+
+def _add_many(form: Format, server: Address) -> Exit:
+    from queue_server.cli.add_many import add_many
+
     return add_many(server, form)
 
 
@@ -109,25 +128,24 @@ def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptio
             raise click.UsageError("Give a URL, -- and a command, @FILE, or - for stdin.")
 
 
-def _add(api: Api, job: bytes, form: Format, *, wait: bool) -> Exit:
-    raw = api.add(job)
+def _report(client: Client, job: Job, form: Format, *, wait: bool) -> Exit:
     if not wait:
-        _print(raw, form)
+        _print(job, form)
         return Exit.OK
     if form == "id":
-        _print(raw, form)  # now: who waits may want to look at the job meanwhile
-    raw, ended = wait_for(api, api.read(raw, Job).id, Patience(SystemClock(), None))
+        _print(job, form)  # now: who waits may want to look at the job meanwhile
+    ended = wait_for(client, job.id, Patience(SystemClock(), None))
     if form != "id":
-        _print(raw, form)
+        _print(ended, form)
     return report(ended)
 
 
-def _print(raw: bytes, form: Format) -> None:
+def _print(job: Job, form: Format) -> None:
     if form == "json":
-        print_json(raw, form)
+        print_json(job.raw, form)
         return
     out = printer(form, job_shape(SystemClock()))
-    out.add(raw)
+    out.add(job.raw)
     out.close()
 
 

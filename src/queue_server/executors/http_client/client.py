@@ -33,7 +33,12 @@ class Client:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + time_limit
         origin = message.resource.origin
-        connection = self._pool.take(origin) or await self._pool.connect(origin, deadline - loop.time())
+        connection = self._pool.take(origin)
+        if connection is None:
+            connection = await self._pool.connect(origin, time_limit)
+            response.connect_s = response.elapsed()
+        else:
+            response.connect_s = 0.0
         timer = loop.call_at(deadline, connection.expire)
         try:
             await connection.exchange(message.data, response, is_head=message.method == "HEAD")

@@ -108,17 +108,19 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """See httptools. What follows a response was not asked for; it must not answer the next request."""
-        if self._response.head:
+        response = self._response
+        if response.head:
             raise RequestFailed("more came than one response")
+        response.begun_at = response.monotonic()
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         head, self._raw_head = END_OF_HEAD.split(self._raw_head.lstrip(b"\r\n"), 1)
         status = self._parser.get_status_code()
         if status < 200:  # an interim response (RFC 9110 section 15.2): the real one follows
+            self._response.begun_at = None
             return
-        self._response.status = status
-        self._response.head = head.removesuffix(b"\r")
+        self._response.take_head(status, head.removesuffix(b"\r"))
         self._raw_head = b""
         if self._is_head_request:
             self._finish()

@@ -13,6 +13,10 @@ class RequestTimedOut(RequestFailed):
     """Time was up, while connecting, waiting or reading."""
 
 
+class ConnectTimedOut(RequestTimedOut):
+    """Connecting took longer than it may, though the request still had time."""
+
+
 class ConnectionClosed(RequestFailed):
     """The connection ended before the response did."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import certifi
 
 from queue_server.executors.http_client.connection import Connection
-from queue_server.executors.http_client.failures import RequestTimedOut, cannot_connect
+from queue_server.executors.http_client.failures import ConnectTimedOut, RequestTimedOut, cannot_connect
 from queue_server.executors.http_client.origin import Origin
 
 IDLE_S = 3.0
@@ -74,7 +74,8 @@ class Pool:
             async with asyncio.timeout(limit):
                 return await self._connect_to_any(origin, limit)
         except TimeoutError:
-            raise RequestTimedOut(f"timed out while connecting to {origin.place}") from None
+            failure = ConnectTimedOut if limit < time_left else RequestTimedOut
+            raise failure(f"timed out while connecting to {origin.place}") from None
         except (OSError, UnicodeError) as error:
             raise cannot_connect(error, origin.place) from None
 

@@ -5,6 +5,7 @@ import os
 
 from queue_server.domain.outcome import Output
 from queue_server.executors.launcher.messages import close_all
+from queue_server.executors.live import FOLLOWED_BYTES, PIECE_BYTES, LiveOutput, Stream, wake
 from queue_server.executors.output import OutputBuffer
 
 READ_SIZE = 256 * 1024
@@ -14,7 +15,7 @@ LAST_READS = 4
 """Reads per pipe after the program's end: what the largest pipe holds (1 MiB), if somebody still writes."""
 
 
-class Streams:
+class Streams(LiveOutput):
     """Our ends of a program's streams; `theirs` are its stdout, its stderr and, if there is an input, stdin.
 
     Who starts the program closes those. `scratch` is memory of READ_SIZE bytes that streams may share.
@@ -31,8 +32,27 @@ class Streams:
         """What the program has written, now that it has ended."""
         self._output.finish()
         self._error_output.finish()
+        return self.snapshot()
+
+    def snapshot(self) -> Output:
+        """See LiveOutput."""
         kept, error_kept = self._output.kept, self._error_output.kept
         return Output(kept.value(), error_kept.value(), size=kept.size, error_size=error_kept.size)
+
+    def read(self, stream: Stream, offset: int) -> tuple[bytes, int]:
+        """See LiveOutput."""
+        match stream:
+            case Stream.OUTPUT:
+                return self._output.kept.read(offset, PIECE_BYTES)
+            case Stream.STDERR:
+                return self._error_output.kept.read(offset, PIECE_BYTES)
+            case Stream.HEAD:
+                return b"", offset
+
+    def watch(self, more: asyncio.Event | None) -> None:
+        """See LiveOutput."""
+        self._output.watch(more)
+        self._error_output.watch(more)
 
     def close(self) -> None:
         """Close our ends."""
@@ -48,9 +68,15 @@ class OutputPipe:
         self._descriptor = descriptor
         self._is_open = True
         self._scratch = scratch
+        self._more: asyncio.Event | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(descriptor, self._on_readable)
         self.kept = OutputBuffer(limit)
+
+    def watch(self, more: asyncio.Event | None) -> None:
+        """Someone follows, or nobody any more; see LiveOutput."""
+        self._more = more
+        self.kept.keep_last(FOLLOWED_BYTES if more else 0)
 
     def finish(self) -> None:
         """Take what is in the pipe now and close it, whoever may still hold its other end."""
@@ -78,6 +104,8 @@ class OutputPipe:
             return -1
         if size:
             self.kept.feed(self._scratch[:size])
+            if self._more is not None:
+                wake(self._more)
         return size
 
 

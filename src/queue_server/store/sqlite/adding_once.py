@@ -30,16 +30,16 @@ def add_once(session: Session, jobs: Sequence[NewJob]) -> Added:
 
 def _known(session: Session, jobs: Sequence[NewJob]) -> dict[int, int]:
     """The ids of jobs that are there already, by place."""
+    wanted = {place: job.once for place, job in enumerate(jobs) if job.once is not None}
+    rows = [(place, once.scope, once.key) for place, once in wanted.items()]
     found: dict[int, int] = {}
-    for place, job in enumerate(jobs):
-        once = job.once
-        rows = session.rows("load_once", (once.scope, once.key)) if once is not None else ()
-        for job_id, fingerprint, is_there in rows:
-            if once is not None and fingerprint != once.fingerprint:
-                raise KeyMismatch(once.key, job_id)
-            if not is_there:
-                raise JobDeleted(f"job {job_id} of this idempotency key has ended and been deleted")
-            found[place] = job_id
+    for place, job_id, fingerprint, is_there in sorted(session.find_in_bulk("load_once", rows)):
+        once = wanted[place]
+        if bytes.fromhex(fingerprint) != once.fingerprint:
+            raise KeyMismatch(once.key, job_id)
+        if not is_there:
+            raise JobDeleted(f"job {job_id} of this idempotency key has ended and been deleted")
+        found[place] = job_id
     return found
 
 

@@ -17,7 +17,7 @@ def amend(session: Session, job_ids: Sequence[int], rule: Rule, step: Step | Non
     """See Store.amend."""
     if step is not None and not session.rows("is_operation_running", (step.operation_id,)):
         return []
-    rows = session.rows("get_many", (json.encode(job_ids).decode(),))
+    rows = session.rows("get_many", (json.encode(list(dict.fromkeys(job_ids))).decode(),))
     amended = [_answer(rule, row) for row in rows]
     _apply(session, [one.answer for one in amended])
     if step is not None:
@@ -80,7 +80,8 @@ def _apply(session: Session, answers: Sequence[Answer | QueueServerError]) -> No
 
 def _revise(session: Session, change: Revision) -> None:
     session.run("revise", *revision_row(change))
-    session.run("replace_payload", change.job_id, change.payload)
-    session.run("delete_tags", f"[{change.job_id}]")
-    session.bulk("insert_tags", [(name, value, change.job_id) for name, value in (change.plan.tags or {}).items()])
+    if change.payload is not None:
+        session.run("replace_payload", change.job_id, change.payload)
+        session.run("delete_tags", f"[{change.job_id}]")
+        session.bulk("insert_tags", [(name, value, change.job_id) for name, value in (change.plan.tags or {}).items()])
     session.moved(change.from_state, change.state, change.run_at)

@@ -10,7 +10,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-LARGEST = 64
+LARGEST = 256
+"""Rows in one statement. The driver keeps prepared statements of up to 16 KiB of text: no query has so many columns
+that 256 rows are longer."""
 
 Row = tuple[Any, ...]
 
@@ -26,7 +28,7 @@ def in_bulk(template: str, rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
         left -= size
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _statement(template: str, columns: int, size: int) -> str:
     row = f"({','.join('?' * columns)})"
     return template.replace("{rows}", ",".join([row] * size))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import json
 
 from queue_server.domain.state import FINAL_STATES, State
@@ -14,27 +15,28 @@ OPERATIONS_KEPT = 30 * 86_400 * 1_000_000
 BEGINNING = 0
 
 
-class Purge:
-    """Deletes a page, and remembers for each state up to where all is deleted.
+class Purge(msgspec.Struct, frozen=True):
+    """Deletes a page. Knows for each state up to where all is deleted.
 
     Jobs with their own retention stay where they are: of a million of them each page would otherwise read all.
     """
 
-    def __init__(self) -> None:
-        self._clean_to: dict[State, int] = dict.fromkeys(FINAL_STATES, BEGINNING)
+    clean_to: Mapping[State, int] = {}
 
-    def __call__(self, session: Session, ended_before: Mapping[State, int], now: int, limit: int) -> int:
-        """See Store.purge."""
-        deleted = 0
+    def page(self, session: Session, ended_before: Mapping[State, int], now: int, limit: int) -> tuple[int, "Purge"]:
+        """See Store.purge: how much was deleted, and what deletes the next page once this one is committed."""
+        deleted, clean_to = 0, dict(self.clean_to)
         for state, before in ended_before.items():
-            ids = json.decode(session.value("purgeable", (state, self._clean_to[state], before, limit - deleted)))
+            start = clean_to.get(state, BEGINNING)
+            ids = json.decode(session.value("purgeable", (state, start, before, limit - deleted)))
             session.delete(ids, state)
             deleted += len(ids)
             if deleted < limit:
-                self._clean_to[state] = max(BEGINNING, before - SLACK)
+                clean_to[state] = max(BEGINNING, before - SLACK)
         deleted += _purge_kept(session, now, limit - deleted)
         deleted += session.run("delete_once", now, limit - deleted)
-        return deleted + session.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)
+        deleted += session.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)
+        return deleted, Purge(clean_to)
 
 
 def _purge_kept(session: Session, now: int, limit: int) -> int:

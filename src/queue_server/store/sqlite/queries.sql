@@ -23,9 +23,16 @@ insert into payload (job_id, plan) values {rows};
 -- name: insert_tags
 insert into tag (name, value, job_id) values {rows};
 
--- The job of an idempotency key, and what was asked for with it.
+-- Which of many idempotency keys are known, by their places: the job of each, what was asked for with it, and whether that
+-- job is still there. The cross join keeps the order: each wanted key is looked up.
 -- name: load_once
-select job_id, fingerprint, exists (select 1 from job where job.id = once.job_id) from once where scope = ?1 and key = ?2;
+with wanted (place, scope, key) as (values {rows})
+select json_group_array(
+    json_array(
+        wanted.place, once.job_id, hex(once.fingerprint), exists (select 1 from job where job.id = once.job_id)
+    )
+)
+from wanted cross join once on once.scope = wanted.scope and once.key = wanted.key;
 
 -- Keep idempotency keys.
 -- name: insert_once
@@ -35,14 +42,16 @@ insert into once (scope, key, fingerprint, job_id, until) values {rows};
 -- name: delete_once
 delete from once where (scope, key) in (select scope, key from once where until < ?1 order by until limit ?2);
 
--- Make due jobs available, a page at a time.
+-- Make due jobs available, a page at a time. Left to itself SQLite takes job_state, and reads all that are scheduled.
 -- name: promote
 update job set state = 'available'
-where id in (select id from job where state = 'scheduled' and run_at <= ?1 order by run_at, id limit ?2);
+where id in (
+    select id from job indexed by job_due where state = 'scheduled' and run_at <= ?1 order by run_at, id limit ?2
+);
 
 -- When the next scheduled job becomes due.
 -- name: next_due
-select min(run_at) from job where state = 'scheduled';
+select min(run_at) from job indexed by job_due where state = 'scheduled';
 
 -- The first due jobs of a type in the claim's order, with the size of their plans. The inner select walks job_claim and
 -- stops at its limit, however many jobs wait.
@@ -51,7 +60,7 @@ select json_group_array(
     json_array(
         rank, run_at, id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?3, ?4,
         coalesce((select length(plan) from payload where job_id = first.id), 0),
-        queue, key, coalesce(first_started_at, ?3), overdue_at
+        queue, key, coalesce(first_started_at, ?3), overdue_at, cancel_wished_at
     )
 )
 from (select * from job where state = 'available' and type = ?1 order by rank, run_at, id limit ?2) as first;
@@ -74,7 +83,8 @@ select coalesce((select plan from payload where job_id = ?1), '');
 
 -- Apply transitions, each only while the job is in the state and of the claim that the decision was made for: the fence.
 -- One that changes nothing is not applied: it must not wipe what is known of the job's end. One that goes on running has
--- an overdue_at, and keeps its node: it tells where the attempt began.
+-- an overdue_at, and keeps its node: it tells where the attempt began. One that was decided before somebody wished to
+-- cancel the job, and does not end it, leaves it overdue at once: then it is cancelled instead of going on.
 -- name: finish_all
 with change (
     id, from_state, claim_seq, state, run_at, ended_at, refunded, losses, reason, overdue_at, keep_until
@@ -82,8 +92,8 @@ with change (
 update job
 set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
     refunded = change.refunded, losses = change.losses, reason = change.reason,
-    overdue_at = change.overdue_at, keep_until = change.keep_until,
-    node_id = case change.state when 'running' then job.node_id end
+    overdue_at = iif(change.ended_at is null, coalesce(job.cancel_wished_at, change.overdue_at), null),
+    keep_until = change.keep_until, node_id = case change.state when 'running' then job.node_id end
 from change
 where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq
     and (change.state <> change.from_state or (change.state = 'running' and change.overdue_at is not null));
@@ -92,7 +102,8 @@ where job.id = change.id and job.state = change.from_state and job.claim_seq = c
 -- name: finish
 update job
 set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9,
-    overdue_at = ?10, keep_until = ?11, node_id = case ?4 when 'running' then node_id end
+    overdue_at = iif(?6 is null, coalesce(cancel_wished_at, ?10), null), keep_until = ?11,
+    node_id = case ?4 when 'running' then node_id end
 where id = ?1 and state = ?2 and claim_seq = ?3 and (?4 <> ?2 or (?4 = 'running' and ?10 is not null));
 
 -- Record ended attempts.
@@ -106,17 +117,18 @@ insert into attempt (
 -- goes on past its request needs no node.
 -- name: expired
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
-    queue, key, coalesce(first_started_at, claimed_at), null, 'running', cancel_wished_at is not null,
+    queue, key, coalesce(first_started_at, claimed_at), null, cancel_wished_at, 'running',
     (select plan from payload where job_id = job.id)
 from job
 where state = 'running' and overdue_at is null and node_id not in (select id from node)
 order by id limit ?1;
 
--- Jobs whose overdue_at has passed: waiting ones have not started in time, running ones have fallen silent.
+-- Jobs whose overdue_at has passed: waiting ones have not started in time, running ones have fallen silent, and some of
+-- both are to be cancelled.
 -- name: overdue
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, coalesce(claimed_at, created_at),
-    coalesce(node_id, 0), 0, queue, key, coalesce(first_started_at, claimed_at, created_at), overdue_at, state,
-    cancel_wished_at is not null, (select plan from payload where job_id = job.id)
+    coalesce(node_id, 0), 0, queue, key, coalesce(first_started_at, claimed_at, created_at), overdue_at,
+    cancel_wished_at, state, (select plan from payload where job_id = job.id)
 from job
 where overdue_at <= ?1
 order by overdue_at, id limit ?2;

@@ -18,6 +18,7 @@ from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord
 from queue_server.domain.outcome import Output
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
 from queue_server.store.sqlite.connection import explain, open_reader
+from queue_server.store.sqlite.finding import find, find_ids
 from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
 from queue_server.store.sqlite.session import QUERIES
 
@@ -60,11 +61,11 @@ class Readers:
 
     async def find(self, query: JobQuery) -> JobPage:
         """See Store.find."""
-        raise NotImplementedError(query)
+        return await self._ask(lambda database: find(database, query))
 
     async def find_ids(self, wanted: JobFilter, *, after: int, last: int, limit: int) -> IdPage:
         """See Store.find_ids."""
-        raise NotImplementedError(wanted, after, last, limit)
+        return await self._ask(lambda database: find_ids(database, wanted, after=after, last=last, limit=limit))
 
     async def ahead(self, record: JobRecord, limit: int) -> int:
         """See Store.ahead."""
@@ -102,18 +103,19 @@ class Readers:
             connection.close()
 
     async def _read(self, name: str, *values: Any) -> Sequence[Any]:
+        return await self._ask(lambda database: _rows(database, QUERIES[name], values))
+
+    async def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._execute, name, values)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
 
-    def _execute(self, name: str, values: tuple[Any, ...]) -> Sequence[Any]:
+    def _answer(self, question: Callable[[apsw.Connection], T]) -> T:
         try:
             connection = self._connection()
             deadline = self._monotonic() + TIME_LIMIT_S
             connection.set_progress_handler(lambda: self._monotonic() > deadline, STEPS_PER_CHECK)
-            return list(connection.execute(QUERIES[name], values))
-        except OverflowError:
-            return []  # an id that SQLite can't hold is no row's
+            return question(connection)
         except apsw.InterruptError:
             raise StoreUnavailable(f"the query took longer than {TIME_LIMIT_S:.0f} s; narrow it down") from None
         except apsw.Error as error:
@@ -125,3 +127,10 @@ class Readers:
             connection = self._local.connection = open_reader(self._path)
             self._connections.append(connection)
         return connection
+
+
+def _rows(database: apsw.Connection, query: str, values: Sequence[Any]) -> list[Any]:
+    try:
+        return list(database.execute(query, values))
+    except OverflowError:
+        return []  # an id that SQLite can't hold is no row's

@@ -43,6 +43,11 @@ class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
     key: str | None
     first_started_at: int
     overdue_at: int | None
+    cancel_wished_at: int | None
+
+    def is_to_end(self, now: int) -> bool:
+        """Whether it must not be started any more: it was to start by now, or somebody wants it cancelled."""
+        return self.cancel_wished_at is not None or (self.overdue_at is not None and self.overdue_at <= now)
 
 
 claim_order = attrgetter("rank", "run_at", "id")
@@ -69,14 +74,14 @@ def job_of_claim(row: ClaimRow, plan: str | bytes) -> Job:
         row.first_started_at,
         row.queue,
         row.key,
+        row.cancel_wished_at is not None,
     )
 
 
 def job_of_row(row: Any) -> Job:
     """A job from a row of the queries `expired` and `overdue`."""
-    *facts, state, is_cancel_wished, plan = row
-    job = job_of_claim(ClaimRow(*facts), plan or "")
-    return msgspec.structs.replace(job, state=State(state), is_cancel_wished=bool(is_cancel_wished))
+    *facts, state, plan = row
+    return msgspec.structs.replace(job_of_claim(ClaimRow(*facts), plan or ""), state=State(state))
 
 
 def record_of_row(row: Any) -> JobRecord:

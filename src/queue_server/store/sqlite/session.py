@@ -85,13 +85,12 @@ class Session:
         self._next_id += len(jobs)
         self.bulk("insert_jobs", [job_row(id_, job) for id_, job in zip(ids, jobs, strict=True)])
         self.bulk("insert_payloads", [(id_, job.payload) for id_, job in zip(ids, jobs, strict=True)])
-        tags: list[Row] = []
-        for id_, job in zip(ids, jobs, strict=True):
-            self._changes[job.state] += 1
-            self._arrive(job.state, job.run_at)
-            if job.tags:
-                tags += [(name, value, id_) for name, value in job.tags.items()]
+        tags = [(*tag, id_) for id_, job in zip(ids, jobs, strict=True) if job.tags for tag in job.tags.items()]
         self.bulk("insert_tags", tags)
+        states = [job.state for job in jobs]
+        for state in set(states):
+            self._changes[state] += states.count(state)
+            self._arrive(state, min(job.run_at for job in jobs if job.state is state))
         return ids
 
     def finish(self, transitions: Sequence[Transition]) -> list[bool]:
@@ -115,9 +114,9 @@ class Session:
         rows = self._claimable("http", wish.slots.http, wish) + self._claimable("exec", wish.slots.exec, wish)
         rows.sort(key=claim_order)
         rows = _within_bytes(rows[: wish.slots.total])
-        overdue = [row for row in rows if row.overdue_at is not None and row.overdue_at <= wish.now]
+        overdue = [row for row in rows if row.is_to_end(wish.now)]
         if overdue:
-            rows = [row for row in rows if row not in overdue]
+            rows = [row for row in rows if not row.is_to_end(wish.now)]
         if rows:
             self.run("claim", _ids(rows), wish.node_id, wish.now)
             self._changes[State.AVAILABLE] -= len(rows)
@@ -218,6 +217,12 @@ class Session:
             self._cursor.execute(statement, values)
             changed += self._database.changes()
         return changed
+
+    def find_in_bulk(self, name: str, rows: Sequence[Row]) -> list[Any]:
+        """What a query finds for many rows at once; its answer is a JSON list."""
+        statements = in_bulk(QUERIES[name], rows)
+        answers = [next(self._cursor.execute(statement, values))[0] for statement, values in statements]
+        return [found for answer in answers for found in json.decode(answer)]
 
     def rows(self, name: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """The rows that a query finds."""

@@ -119,7 +119,9 @@ class SqliteStore:
 
     async def purge(self, ended_before: Mapping[State, int], now: int, limit: int) -> int:
         """See Store.purge."""
-        return await self._call(lambda session: self._purge(session, ended_before, now, limit))
+        purge = self._purge
+        deleted, self._purge = await self._call(lambda session: purge.page(session, ended_before, now, limit))
+        return deleted
 
     async def counts(self) -> Mapping[State, int]:
         """See Store.counts: the writer keeps them."""

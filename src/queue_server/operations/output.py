@@ -1,0 +1,199 @@
+"""The output of an attempt: stored once the attempt has ended, as far as it has come while it runs, or followed.
+
+While a job's end is on its way to the store its output is neither there nor live any more; readers wait a moment.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing
+
+import msgspec
+
+from queue_server.domain.errors import StoreError
+from queue_server.domain.job import JobRecord
+from queue_server.domain.outcome import NO_OUTPUT, Output
+from queue_server.domain.state import FINAL_STATES, State
+from queue_server.executors.contract import Executor
+from queue_server.executors.live import LiveOutput, Stream
+from queue_server.operations.look import ID_LIMIT
+from queue_server.store.contract import Store
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
+"""How soon a job is looked at again whose output is to come."""
+
+LOOKS = 7
+"""How often to look for an output that is neither live nor stored: for about half a second."""
+
+
+class Excerpt(msgspec.Struct, frozen=True):
+    """A stream of an attempt as far as it is kept. `received` counts its bytes in full.
+
+    `version` names what it is once it can't change any more; None while it can.
+    """
+
+    body: bytes
+    received: int
+    version: str | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """There is no such output, and why."""
+
+    why: str
+
+
+class ReadOutput:
+    """Reads outputs, of runs in this process also while they run."""
+
+    def __init__(self, store: Store, executors: Collection[Executor]) -> None:
+        self._store = store
+        self._executors = executors
+        self._stopping = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    async def read(self, job_id: int, stream: Stream, number: int | None = None) -> Excerpt | Missing:
+        """The output of an attempt, without a number of the last one; as far as it has come if it runs.
+
+        Empty where there is none yet.
+        """
+        pauses = _pauses()
+        for _ in range(LOOKS):
+            record = await self._record(job_id)
+            if record is None:
+                return Missing(f"There is no job {job_id}")
+            if record.state is not State.RUNNING or number not in (None, record.attempt):
+                return await self._stored(record, stream, number)
+            if live := self._live(record):
+                return _excerpt(live.snapshot(), stream, None)
+            if record.is_continued:
+                break
+            await asyncio.sleep(next(pauses))
+        return Excerpt(b"", 0)
+
+    async def follow(self, job_id: int, stream: Stream, number: int | None = None) -> AsyncGenerator[bytes] | Missing:
+        """The output of an attempt as it comes, to its end; close the generator to stop.
+
+        Without a number it is the attempt that runs, else the one that a waiting job starts next, else a final job's
+        last one. The end comes once the end of the attempt is known to the store. An attempt whose target reported
+        another output than its request had comes with both.
+        """
+        record = await self._record(job_id)
+        if record is None:
+            return Missing(f"There is no job {job_id}")
+        next_number = record.attempt + (record.state not in FINAL_STATES)
+        if number is None:
+            number = record.attempt if record.state is State.RUNNING else next_number
+        if number > next_number:
+            return _no_attempt(job_id, number)
+        return self._pieces(record, stream, number)
+
+    def stop_waiting(self) -> None:
+        """The server stops: whoever follows an attempt that does not run here waits no longer for it."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Nothing runs here any more: all followers have heard everything, or are too slow for it."""
+        self._stopping.set()
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Return when it is closed."""
+        await self._closed.wait()
+
+    async def _pieces(self, record: JobRecord | None, stream: Stream, number: int) -> AsyncGenerator[bytes]:
+        live: LiveOutput | None = None
+        pauses = _pauses()
+        while record is not None and not _is_in_vain(record, number):
+            if _has_ended(record, number):
+                stored = await self._stored_bytes(record.id, stream, number)
+                if stored and (live is None or stored != _part(live.snapshot(), stream)):
+                    yield stored
+                if stored is not None:
+                    return
+            elif live is None and record.attempt == number and (live := self._live(record)):
+                async with aclosing(live.follow(stream)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                pauses = _pauses()
+            if await self._stops_within(next(pauses)):
+                return
+            record = await self._look_again(record)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._stopping.wait()
+        except TimeoutError:
+            return False
+
+    async def _record(self, job_id: int) -> JobRecord | None:
+        return await self._store.get(job_id) if 0 < job_id < ID_LIMIT else None
+
+    async def _look_again(self, record: JobRecord) -> JobRecord | None:
+        """The job as it is now, or as it was where the store can't be read: who follows it has time."""
+        try:
+            return await self._store.get(record.id)
+        except StoreError:
+            return record
+
+    async def _stored(self, record: JobRecord, stream: Stream, number: int | None) -> Excerpt | Missing:
+        wanted = record.attempt if number is None else number
+        output = await self._store.output(record.id, wanted)
+        if output is not None:
+            return _excerpt(output, stream, f"{record.id}-{wanted}-{stream}")
+        return Excerpt(b"", 0) if number is None else _no_attempt(record.id, number)
+
+    async def _stored_bytes(self, job_id: int, stream: Stream, number: int) -> bytes | None:
+        """What is stored of a stream; None where the store can't be read now."""
+        try:
+            output = await self._store.output(job_id, number)
+        except StoreError:
+            return None
+        return _part(output or NO_OUTPUT, stream)
+
+    def _live(self, record: JobRecord) -> LiveOutput | None:
+        for executor in self._executors:
+            if live := executor.live(record.id, record.claim_seq):
+                return live
+        return None
+
+
+def _has_ended(record: JobRecord, number: int) -> bool:
+    return record.attempt > number or (record.attempt == number and record.state is not State.RUNNING)
+
+
+def _is_in_vain(record: JobRecord, number: int) -> bool:
+    """Whether the job ended before it came to this attempt."""
+    return record.attempt < number and record.state in FINAL_STATES
+
+
+def _no_attempt(job_id: int, number: int) -> Missing:
+    return Missing(f"Job {job_id} has no ended attempt {number}")
+
+
+def _excerpt(output: Output, stream: Stream, version: str | None) -> Excerpt:
+    body = _part(output, stream)
+    match stream:
+        case Stream.OUTPUT:
+            return Excerpt(body, output.size, version)
+        case Stream.STDERR:
+            return Excerpt(body, output.error_size, version)
+        case Stream.HEAD:
+            return Excerpt(body, len(body), version)
+
+
+def _part(output: Output, stream: Stream) -> bytes:
+    match stream:
+        case Stream.OUTPUT:
+            return output.text
+        case Stream.STDERR:
+            return output.error_text
+        case Stream.HEAD:
+            return output.head
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_PAUSE_S
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -1,0 +1,158 @@
+"""The ways to the jobs of a filter: for each index that serves a part of it, its ranges and what is left to check.
+
+Partial indexes serve a query only if their condition stands in it literally, and `indexed by` makes the choice certain.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+from msgspec import json
+
+from queue_server.domain.state import FINAL_STATES, State
+from queue_server.store.contract import JobFilter, Order
+from queue_server.store.sqlite.fragments import Fragment, all_of, any_of, compared
+
+ENDS = (Order.ENDED_LAST, Order.ENDED_FIRST)
+
+INDEXES = {
+    "parent_id": ("job_parent", Fragment("job.parent_id is not null")),
+    "key": ("job_key", Fragment("job.key is not null")),
+    "type": ("job_exec", Fragment("job.type = 'exec'")),
+    "queue": ("job_queue", Fragment("job.queue <> 'default'")),
+    "context": ("job_context", Fragment("job.context <> 'default'")),
+}
+"""The partial indexes ordered by id, by member of the filter, each with its condition."""
+
+NOT_INDEXED = (("type", "http"), ("queue", "default"), ("context", "default"))
+
+TAG = "tag."
+
+Checks = Mapping[str, Fragment]
+"""What has to be true of a job, by the name of the filter's member, `created` and `ended` for times."""
+
+
+class Walk(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranges of an index, which have no job in common, and what has to be checked of each job there.
+
+    `index` is a table with its index, and `jobs` joins the jobs where that is not theirs. Where it is not in the list's
+    order, the jobs have to be gathered and sorted. `cost` is how many rows may have to be looked at to check a job: its
+    own, and one for each tag.
+    """
+
+    index: str
+    ranges: tuple[Fragment, ...]
+    checks: tuple[Fragment, ...]
+    id: str = "job.id"
+    jobs: str = ""
+    is_in_order: bool = True
+    cost: int = 1
+
+
+def walks_of(wanted: JobFilter, order: Order) -> list[Walk]:
+    """The ways to those jobs of a filter that a list in this order shows; none if it can't show any.
+
+    The first is in the list's order, unless the filter names ids: then there is only one, which is not.
+    """
+    states = _states(wanted, order)
+    if not states or wanted.ids == ():
+        return []
+    checks = _checks(wanted, states)
+    if wanted.ids is not None:
+        return [_among(wanted.ids, checks)]
+    by_id = [*_by_member(wanted, checks), *_by_tag(wanted, checks)]
+    if order in ENDS:
+        first = [_by_end(states, checks)]
+    elif order is Order.DUE:
+        first = [_by_due_time(checks)]
+    else:
+        in_order = [*by_id, *_by_state(states, checks)] or [_by_nothing(checks)]
+        return [*in_order, *map(_gathered, _by_time(states, checks))]
+    return [*first, *map(_gathered, (*by_id, *_by_creation(checks)))]
+
+
+def _states(wanted: JobFilter, order: Order) -> tuple[State, ...]:
+    """The states of the filter that a list in this order shows."""
+    shown = FINAL_STATES if order in ENDS else (State.SCHEDULED,) if order is Order.DUE else tuple(State)
+    return tuple(state for state in shown if not wanted.states or state in wanted.states)
+
+
+def _checks(wanted: JobFilter, states: tuple[State, ...]) -> Checks:
+    given = {name: getattr(wanted, name) for name in INDEXES}
+    checks = {name: compared(f"job.{name}", "=", value) for name, value in given.items() if value is not None}
+    if len(states) < len(State):
+        checks["state"] = any_of(compared("job.state", "=", state) for state in states)
+    for name, value in wanted.tags.items():
+        exists = (
+            "exists (select 1 from tag as other where other.name = ? and other.value = ? and other.job_id = job.id)"
+        )
+        checks[TAG + name] = Fragment(exists, (name, value))
+    for name, after, before in (
+        ("created", wanted.created_after, wanted.created_before),
+        ("ended", wanted.ended_after, wanted.ended_before),
+    ):
+        limits = ((">=", after), ("<", before))
+        found = [compared(f"job.{name}_at", comparison, time) for comparison, time in limits if time is not None]
+        checks |= {name: all_of(found)} if found else {}
+    return checks
+
+
+def _among(ids: Iterable[int], checks: Checks) -> Walk:
+    """The plus signs keep SQLite from walking between the least and the greatest id."""
+    listed = Fragment("job.id in (select value from json_each(?))", (json.encode(ids).decode(),))
+    return Walk(index="job", ranges=(listed,), checks=tuple(checks.values()), id="+job.id", is_in_order=False)
+
+
+def _by_member(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
+    for name, (index, condition) in INDEXES.items():
+        if name in checks and (name, getattr(wanted, name)) not in NOT_INDEXED:
+            yield _walk(f"job indexed by {index}", [all_of((checks[name], condition))], checks, name)
+
+
+def _by_tag(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
+    for name, value in wanted.tags.items():
+        range_ = Fragment("tag.name = ? and tag.value = ?", (name, value))
+        walk = _walk("tag", [range_], checks, TAG + name)
+        yield msgspec.structs.replace(walk, id="tag.job_id", jobs=" cross join job on job.id = tag.job_id")
+
+
+def _by_state(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
+    if "state" in checks:
+        yield _walk(
+            "job indexed by job_state", [compared("job.state", "=", state) for state in states], checks, "state"
+        )
+
+
+def _by_nothing(checks: Checks) -> Walk:
+    return _walk("job not indexed", [Fragment("true")], checks)
+
+
+def _by_due_time(checks: Checks) -> Walk:
+    return _walk("job indexed by job_due", [Fragment("job.state = 'scheduled'")], checks, "state")
+
+
+def _by_end(states: Iterable[State], checks: Checks) -> Walk:
+    """The walk on ended jobs, also where other states are asked for. One that has not ended has no time of its end."""
+    limits = [Fragment("job.ended_at is not null"), *([checks["ended"]] if "ended" in checks else [])]
+    ranges = [all_of((compared("job.state", "=", state), *limits)) for state in states if state.is_final]
+    return _walk("job indexed by job_ended", ranges, checks, "state", "ended")
+
+
+def _by_time(states: tuple[State, ...], checks: Checks) -> Iterator[Walk]:
+    yield from _by_creation(checks)
+    if "ended" in checks and any(state.is_final for state in states):
+        yield _by_end(states, checks)
+
+
+def _by_creation(checks: Checks) -> Iterator[Walk]:
+    if "created" in checks:
+        yield _walk("job indexed by job_created", [checks["created"]], checks, "created")
+
+
+def _gathered(walk: Walk) -> Walk:
+    return msgspec.structs.replace(walk, is_in_order=False)
+
+
+def _walk(index: str, ranges: Iterable[Fragment], checks: Checks, *served: str) -> Walk:
+    left = {name: check for name, check in checks.items() if name not in served}
+    cost = 1 + sum(name.startswith(TAG) for name in left)
+    return Walk(index=index, ranges=tuple(ranges), checks=tuple(left.values()), cost=cost)

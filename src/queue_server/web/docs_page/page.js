@@ -1,0 +1,10 @@
+"use strict";
+
+window.SwaggerUIBundle({
+  url: new URL("v1/openapi.json", document.baseURI).href,
+  dom_id: "#api",
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});

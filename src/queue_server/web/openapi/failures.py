@@ -1,0 +1,80 @@
+"""The answers that tell of an error: problem details under /v1, the first API's own shape elsewhere."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+
+from queue_server.web.answers import JSON, PROBLEM
+from queue_server.web.endpoint import Endpoint
+from queue_server.web.errors import V1
+from queue_server.web.openapi.schemas import Schema, reference
+from queue_server.web.v1.views import ProblemView
+
+ALWAYS = (400, 503)
+WITH_BODY = (408, 413)
+CAUSES: Mapping[int, str] = {
+    400: "The request is not valid; every error is listed.",
+    403: "A setting of the server forbids it.",
+    404: "There is no such thing.",
+    408: "The body came too slowly.",
+    409: "It is not in a state for this.",
+    410: "The job of this idempotency key has been deleted.",
+    413: "The body is too large.",
+    416: "The range is outside the output.",
+    422: "The idempotency key belongs to another request.",
+    503: "Not now: the server is stopping, full, or can't write. Try again after `Retry-After` seconds.",
+}
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    416: {"Content-Range": "How many bytes there are: `bytes */SIZE`."},
+    503: {"Retry-After": "Seconds after which to try again."},
+}
+
+
+class ClassicErrorItem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a job."""
+
+    path: str
+    message: str
+
+
+class ClassicError(msgspec.Struct, frozen=True):
+    """Why the first API could not do what was asked."""
+
+    status: int
+    data: str
+    errors: list[ClassicErrorItem] = []
+
+
+TYPES = (ProblemView, ClassicError)
+
+
+def failures_of(endpoint: Endpoint) -> Schema:
+    """The answers to a request that could not be fulfilled, by their status, as references."""
+    statuses = {*ALWAYS, *(WITH_BODY if endpoint.body else ()), *endpoint.errors} - {*endpoint.answers}
+    return {str(status): {"$ref": f"#/components/responses/{_name(status, endpoint)}"} for status in sorted(statuses)}
+
+
+def failure_components() -> Schema:
+    """The answers that the references mean."""
+    components: Schema = {}
+    for status, cause in CAUSES.items():
+        headers = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.get(status, {}).items()
+        }
+        for prefix, media_type, schema in (("Problem", PROBLEM, "Problem"), ("Classic", JSON, "ClassicError")):
+            content: Schema = {"schema": reference(schema), "example": _example(prefix, status, cause)}
+            response: Schema = {"description": cause, "content": {media_type: content}}
+            components[f"{prefix}{status}"] = response | ({"headers": headers} if headers else {})
+    return components
+
+
+def _example(prefix: str, status: int, cause: str) -> Schema:
+    if prefix == "Classic":
+        return {"status": status, "data": cause}
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": cause}
+
+
+def _name(status: int, endpoint: Endpoint) -> str:
+    is_v1 = endpoint.path == V1 or endpoint.path.startswith(f"{V1}/")
+    return f"{'Problem' if is_v1 else 'Classic'}{status}"

@@ -1,0 +1,97 @@
+"""From the declaration of a request to its Operation Object."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from queue_server.web.answers import JSON
+from queue_server.web.endpoint import Answer, Content, Endpoint
+from queue_server.web.openapi.examples import examples
+from queue_server.web.openapi.failures import failures_of
+from queue_server.web.openapi.parameters import parameters_of, types_of_query
+from queue_server.web.openapi.patches import MERGE_PATCH, NAME
+from queue_server.web.openapi.schemas import Schema, Schemas, reference
+
+_EXAMPLES = examples()
+VERBS = {"GET": "get", "POST": "add", "PATCH": "change", "DELETE": "delete"}
+
+
+def operation_of(endpoint: Endpoint, schemas: Schemas) -> Schema:
+    """All that the document says of one request."""
+    operation: Schema = {
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "operationId": endpoint.operation_id or name_of(endpoint.method, endpoint.path),
+    }
+    if endpoint.description:
+        operation["description"] = _joined(endpoint.description)
+    if parameters := [*parameters_of(endpoint, schemas)]:
+        operation["parameters"] = parameters
+    if endpoint.body:
+        operation["requestBody"] = {
+            "required": endpoint.is_body_required,
+            "content": _contents(endpoint.body, schemas),
+        }
+    answers = {str(status): _answer(answer, schemas) for status, answer in endpoint.answers.items()}
+    operation["responses"] = dict(sorted((failures_of(endpoint) | answers).items()))
+    return operation
+
+
+def types_of(endpoint: Endpoint) -> Iterator[Any]:
+    """Every type that its declaration names."""
+    yield from types_of_query(endpoint)
+    contents = (*endpoint.body, *(answer.content for answer in endpoint.answers.values() if answer.content))
+    yield from (content.type for content in contents if content.type is not None and content.media_type != MERGE_PATCH)
+
+
+def name_of(method: str, path: str) -> str:
+    """A name for clients: `getJobs`, `changeJob`, `getJobOutput`, `cancelJob`, `retryJobs`, `heartbeatJobAttempt`."""
+    path, _, action = path.removeprefix("/v1").strip("/").partition(":")
+    words: list[str] = []
+    for part in path.split("/"):
+        if part.startswith("{"):
+            words[-1] = words[-1].removesuffix("s")
+        else:
+            words.append(part)
+    if method == "POST" and not action and len(words) > 1 and path.rpartition("/")[0].endswith("}"):
+        action = words.pop()
+    name = "".join(word[:1].upper() + word[1:] for word in re.split(r"\W+", " ".join(words)))
+    return (action or VERBS[method]) + name
+
+
+def _joined(text: str) -> str:
+    """The lines of each paragraph as one: Markdown in a page breaks where there is room."""
+    return re.sub(r"(?<!\n)\n(?![\n|*-])", " ", text.strip())
+
+
+def _answer(answer: Answer, schemas: Schemas) -> Schema:
+    response: Schema = {"description": answer.description}
+    if answer.headers:
+        response["headers"] = headers_of(answer.headers)
+    if answer.content is not None:
+        response["content"] = _contents((answer.content,), schemas)
+    return response
+
+
+def headers_of(sentences: Mapping[str, str]) -> Schema:
+    """Header Objects by their names."""
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in sentences.items()}
+
+
+def _contents(contents: tuple[Content, ...], schemas: Schemas) -> Schema:
+    return {content.media_type: _media_type(content, schemas) for content in contents}
+
+
+def _media_type(content: Content, schemas: Schemas) -> Schema:
+    """A Media Type Object. What is neither JSON nor text is bytes, which have no schema."""
+    if content.type is None:
+        return {}
+    if content.media_type == MERGE_PATCH:
+        return {"schema": reference(NAME), "example": {"priority": 900, "key": None}}
+    schema = schemas.of(content.type)
+    if content.media_type != JSON:
+        return {"schema": {"type": "string", "description": content.description}, "x-item-schema": schema}
+    if content.description:
+        schema = {**schema, "description": content.description}
+    example = _EXAMPLES.get(content.type)
+    return {"schema": schema} | ({"example": example} if example is not None else {})

@@ -1,0 +1,134 @@
+"""What JSON schemas have to say of jobs beyond their types: the rules of `domain/checks.py` as keywords.
+
+By component, or by component and member; the keywords replace those that msgspec made. Where a rule is wider than
+keywords can say (a URL's host, codes in their order), the schema says the part that it can, and the server the rest.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from queue_server.domain.state import State
+from queue_server.telemetry.events.event import EventType
+
+Keywords = dict[str, Any]
+
+TAG_NAME = "^[A-Za-z0-9._:-]{1,64}$"
+NO_CONTROLS = "^[^\\x00-\\x1f\\x7f]*$"
+NO_NUL = "^[^\\x00]*$"
+HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+HEADER_VALUE = "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
+OWN_HEADERS = "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"
+
+TAG_VALUE: Keywords = {"type": "string", "maxLength": 255, "pattern": NO_CONTROLS}
+
+_STATUS, _EXIT = "[1-5][0-9]{2}", "(?:1?[0-9]{1,2}|2[0-4][0-9]|25[0-5])"
+
+
+def _codes(code: str) -> str:
+    part = f"{code}(?: *- *{code})?"
+    return f"^ *{part} *(?:, *{part} *)*$"
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter.upper()}{letter}]" if letter.isalpha() else letter for letter in word)
+
+
+def _not_both(one: str, other: str, *, may_be_null: tuple[str, ...] = ()) -> Keywords:
+    """Not both members; one that is null counts as left out unless null is a value of it (`may_be_null`)."""
+    given = {member: {"not": {"type": "null"}} for member in (one, other) if member not in may_be_null}
+    return {"not": {"required": [one, other], "properties": given}}
+
+
+_EXPECTED_STATUS: Keywords = {
+    "anyOf": [
+        {"type": "string", "pattern": _codes(_STATUS)},
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "null"},
+    ],
+    "examples": ["200-299,404"],
+}
+_EXPECTED_EXIT: Keywords = {
+    "anyOf": [
+        {"type": "string", "pattern": _codes(_EXIT)},
+        {"type": "integer", "minimum": 0, "maximum": 255},
+        {"type": "null"},
+    ],
+    "examples": ["0,2-4"],
+}
+_CODE: Keywords = {
+    "anyOf": [{"type": "string", "pattern": _codes("[0-9]{1,3}")}, {"type": "integer", "minimum": 0, "maximum": 599}]
+}
+_TIME: Keywords = {"format": "date-time"}
+_TEXTS: Keywords = {"type": ["object", "null"], "additionalProperties": {"type": "string", "pattern": NO_NUL}}
+
+_TAG_MEMBERS: Keywords = {
+    "patternProperties": {TAG_NAME.replace("^", r"^tag\."): TAG_VALUE},
+    "additionalProperties": False,
+}
+
+
+def _list_of(words: type[StrEnum]) -> Keywords:
+    """A text that names some of the words, separated by commas."""
+    word = f"(?:{'|'.join(re.escape(word) for word in words)})"
+    return {"pattern": f"^{word}(?:,{word})*$", "examples": [",".join([*words][:2])]}
+
+
+RULES: Mapping[str, Keywords] = {
+    "JobRequest": {"allOf": [_not_both("delay", "run_at"), _not_both("ttl", "expires_at")]},
+    "JobRequest/run_at": _TIME,
+    "JobRequest/expires_at": _TIME,
+    "JobRequest/deadline": {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 31_622_400},
+            {"type": "string", "format": "date-time"},
+            {"type": "null"},
+        ]
+    },
+    "JobRequest/tags": {
+        "propertyNames": {"pattern": TAG_NAME},
+        "additionalProperties": TAG_VALUE,
+    },
+    "HttpCommand": {
+        "allOf": [
+            _not_both("json", "body", may_be_null=("json",)),
+            _not_both("json", "body_base64", may_be_null=("json",)),
+            _not_both("body", "body_base64"),
+        ],
+    },
+    "HttpCommand/url": {
+        "format": "uri",
+        "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^\\x00-\\x20\\x7f/?#\\\\][^\\x00-\\x1f\\x7f]*$",
+    },
+    "HttpCommand/headers": {
+        "propertyNames": {
+            "pattern": HEADER_NAME,
+            "not": {"pattern": f"^(?:{'|'.join(_any_case(name) for name in OWN_HEADERS)})$"},
+        },
+        "additionalProperties": {"type": "string", "pattern": HEADER_VALUE},
+    },
+    "HttpCommand/body_base64": {"contentEncoding": "base64"},
+    "HttpCommand/expect": _EXPECTED_STATUS,
+    "ExecCommand": {"oneOf": [{"required": ["cmd"]}, {"required": ["args"]}]},
+    "ExecCommand/cmd": {"pattern": NO_NUL},
+    "ExecCommand/cwd": {"pattern": "^/[^\\x00]*$"},
+    "ExecCommand/env": _TEXTS | {"propertyNames": {"pattern": "^[^\\x00=]+$"}},
+    "ExecCommand/stdin": {},
+    "ExecCommand/expect": _EXPECTED_EXIT,
+    "RetryWish/retry_on": {
+        "anyOf": [*_CODE["anyOf"], {"type": "array", "items": _CODE}, {"type": "null"}],
+        "examples": ["429,500-599"],
+    },
+    "FilterMembers": _TAG_MEMBERS,
+    **{
+        f"{struct}/{time}_{side}": _TIME
+        for struct in ("FilterMembers", "ListParameters")
+        for time in ("created", "ended")
+        for side in ("after", "before")
+    },
+    "ListParameters/state": _list_of(State),
+    "StreamQuery/state": _list_of(State),
+    "StreamQuery/type": _list_of(EventType),
+    "RetryMany/changes": {"$ref": "#/components/schemas/JobPatch", "type": "object"},
+}

@@ -1,0 +1,168 @@
+"""`POST /v1/jobs/batch`: many jobs at once, all or nothing.
+
+The jobs are checked and made into rows while the body arrives; nothing is stored before its last byte was good. The
+event loop is never held for long: the others have their turn between any two parts of a batch.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from queue_server.clock import Clock
+from queue_server.domain.batch import JOBS_LIMIT, BatchReader, BatchTooLarge
+from queue_server.domain.errors import NotAllowed, QueueServerError, StoreUnavailable
+from queue_server.domain.job import JobRequest
+from queue_server.operations.add import AcceptedBatch, AddJob, Draft
+from queue_server.web.answers import encode, send_json
+from queue_server.web.endpoint import Answer, Content, Endpoint
+from queue_server.web.idempotency import REPLAYED, key_of
+from queue_server.web.pieces import Pieces
+
+HOLD_S = 0.002
+"""How long a batch may hold the event loop before others have their turn."""
+
+HELD_FACTOR = 4
+"""How many of the largest batches may be on their way in at once."""
+
+NDJSON = "application/x-ndjson"
+DESCRIPTION = f"""\
+The body is a JSON array of jobs, or one job a line (NDJSON); which of them is told by its first character, whatever the
+Content-Type says. It has 1 to {JOBS_LIMIT} jobs and up to the setting `max_batch` bytes, each job up to `max_body`.
+
+All jobs are stored, in one transaction, or none is. Errors point at the job by its place, from 0: `/12/command/url`;
+100 of them are listed at most.
+"""
+
+
+class BatchView(msgspec.Struct, frozen=True):
+    """What is answered: the ids in the order of the jobs, and how many of these had been there before."""
+
+    ids: Sequence[int]
+    count: int
+    replayed: int
+
+
+class Batches:
+    """Adding jobs in batches. `max_batch` and `max_body` are the bytes that a batch, and a job of it, may have."""
+
+    def __init__(self, add: AddJob, clock: Clock, max_batch: int, max_body: int) -> None:
+        self._add = add
+        self._clock = clock
+        self._max_batch = max_batch
+        self._max_body = max_body
+        self._held = 0
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """What can be asked here."""
+        return (
+            Endpoint(
+                method="POST",
+                path="/v1/jobs/batch",
+                handler=self.post,
+                is_raw=True,
+                summary="Add many jobs",
+                description=DESCRIPTION,
+                tag="jobs",
+                headers={"Idempotency-Key": "Stands for the whole batch: sent again, it adds nothing."},
+                body=(
+                    Content(list[JobRequest], description="The jobs as an array."),
+                    Content(JobRequest, NDJSON, "One job a line."),
+                ),
+                answers={
+                    201: Answer("The jobs are durable.", Content(BatchView)),
+                    200: Answer(
+                        "All of them had been added before.",
+                        Content(BatchView),
+                        {"Idempotent-Replayed": "`true`."},
+                    ),
+                },
+                errors=(400, 403, 408, 410, 413, 422, 503),
+            ),
+        )
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer once all jobs are durable."""
+        pieces = Pieces(scope, receive, self._max_batch, "max_batch")
+        try:
+            key = key_of(scope)
+            await self._add.check_room()
+            intake = _Intake(self._add, self._max_body, is_keyed=key is not None)
+            accepted = await self._take(pieces, intake, key)
+        except (HTTPException, QueueServerError):
+            await pieces.drain()
+            raise
+        await _answer(send, accepted)
+
+    async def _take(self, pieces: Pieces, intake: "_Intake", key: str | None) -> AcceptedBatch:
+        held = 0
+        try:
+            while not pieces.is_complete:
+                piece = await pieces.next()
+                held += len(piece)
+                self._held += len(piece)
+                if self._held > HELD_FACTOR * self._max_batch:
+                    raise StoreUnavailable("too many large batches are on their way in")
+                await self._read(piece, intake, is_last=pieces.is_complete)
+            return await self._add.add_batch(intake.drafts(), key)
+        finally:
+            self._held -= held
+
+    async def _read(self, piece: bytes, intake: "_Intake", *, is_last: bool) -> None:
+        since_s = self._clock.monotonic()
+        for _ in intake.take(piece, is_last=is_last):
+            if self._clock.monotonic() - since_s > HOLD_S:
+                await asyncio.sleep(0)
+                since_s = self._clock.monotonic()
+
+
+class _Intake:
+    """The drafts of one batch while it arrives. They are forgotten as soon as something is wrong with a job."""
+
+    def __init__(self, add: AddJob, job_limit: int, *, is_keyed: bool) -> None:
+        self._add = add
+        self._is_keyed = is_keyed
+        self._reader = BatchReader(job_limit)
+        self._drafts: list[Draft] = []
+        self._refusal: NotAllowed | None = None
+
+    def take(self, piece: bytes, *, is_last: bool) -> Iterator[None]:
+        """Read a piece, step by step; HTTPException 413 where the batch has too many jobs or too large a one."""
+        self._reader.feed(piece)
+        if is_last:
+            self._reader.finish()
+        try:
+            for jobs in self._reader.read():
+                self._draft(jobs)
+                yield
+        except BatchTooLarge as error:
+            raise HTTPException(413, str(error)) from None
+
+    def drafts(self) -> Sequence[Draft]:
+        """The jobs, all of them good; InvalidJob or NotAllowed if they are not."""
+        self._reader.check()
+        if self._refusal is not None:
+            raise self._refusal
+        return self._drafts
+
+    def _draft(self, jobs: Sequence[JobRequest]) -> None:
+        if self._reader.is_bad or self._refusal is not None:
+            self._drafts.clear()
+            return
+        try:
+            for job in jobs:
+                self._drafts.append(self._add.draft(job, is_keyed=self._is_keyed))
+        except NotAllowed as error:
+            self._refusal = NotAllowed(f"/{len(self._drafts)}{error.path}", str(error))
+
+
+async def _answer(send: Send, accepted: AcceptedBatch) -> None:
+    count = len(accepted.ids)
+    body = encode(BatchView(accepted.ids, count, accepted.replayed))
+    if accepted.replayed == count:
+        await send_json(send, 200, body, REPLAYED)
+    else:
+        await send_json(send, 201, body)

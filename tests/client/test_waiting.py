@@ -1,0 +1,46 @@
+import time
+
+import pytest
+
+from queue_server.client import StillGoingOn
+from tests.cli.stub_server import Answer, Stub, job, of
+from tests.client.talking import Talk
+
+
+def test_the_server_is_asked_to_hold_its_answer_back(talk: Talk, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7, "running")), of(job(7, "failed")))
+    assert talk.call("wait", 7).has_failed
+    assert [asked.query for asked in stub.asked] == [{"wait": "30.0"}] * 2
+
+
+def test_it_is_given_up_after_its_time_and_tells_how_the_job_was(talk: Talk, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7, "running")))
+    start = time.monotonic()
+    with pytest.raises(StillGoingOn, match=r"^job 7 is still running after 0\.2 s$") as caught:
+        talk.call("wait", 7, timeout=0.2)
+    assert isinstance(caught.value, TimeoutError)
+    assert caught.value.last.state == "running"
+    assert 0.2 <= time.monotonic() - start < 2
+    assert all(float(asked.query["wait"]) <= 0.2 for asked in stub.asked)
+    assert len(stub.asked) <= 4
+
+
+def test_no_time_is_one_look(talk: Talk, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7, "running")))
+    with pytest.raises(StillGoingOn):
+        talk.call("wait", 7, timeout=0)
+    assert [asked.query for asked in stub.asked] == [{"wait": "0.0"}]
+
+
+def test_a_break_meanwhile_is_mended(talk: Talk, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7, "running")), Answer(200, b"{", breaks=True), of(job(7)))
+    assert talk.call("wait", 7).state == "completed"
+
+
+def test_an_operation_is_waited_for(talk: Talk, stub: Stub) -> None:
+    operation = {"id": 3, "action": "cancel", "state": "running", "created_at": "2026-11-24T09:30:00.000000Z"}
+    stub.tell("GET /v1/operations/3", of(operation), of({**operation, "state": "completed", "done": 4}))
+    assert talk.call("wait_operation", 3).done == 4
+    stub.tell("GET /v1/operations/3", of(operation))
+    with pytest.raises(StillGoingOn, match="operation 3 is still running"):
+        talk.call("wait_operation", 3, timeout=0)

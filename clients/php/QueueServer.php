@@ -897,6 +897,8 @@ final class Handler
     public function heartbeat(int|float|null $timeout = null, ?string $message = null): bool
     {
         try {
+            $message = $message === null ? null : Json::line($message);
+
             return !$this->client->heartbeat($this->jobId, $this->claim, $timeout, $message)['cancel_requested'];
         } catch (Conflict | NotFound) {
             return false;
@@ -908,11 +910,12 @@ final class Handler
     /**
      * The work is done.
      *
-     * @param ?string $output kept as the job's output
+     * @param ?string $output kept as the job's output; a byte that is not UTF-8 becomes a mark
      * @throws Conflict when the job is not ours any more
      */
     public function complete(?string $output = null, ?int $exitCode = null): void
     {
+        $output = $output === null ? null : Json::text($output);
         $this->client->complete($this->jobId, $this->claim, $output, $exitCode);
         $this->hasEnded = true;
     }
@@ -920,6 +923,8 @@ final class Handler
     /**
      * The work failed.
      *
+     * @param ?string $error what went wrong; kept as one line of at most 1000 characters
+     * @param ?string $output as in complete()
      * @param int|float|null $retryAfter seconds; the next attempt, where the job has one, starts no sooner
      * @throws Conflict when the job is not ours any more
      */
@@ -929,6 +934,8 @@ final class Handler
         ?int $exitCode = null,
         int|float|null $retryAfter = null,
     ): void {
+        $error = $error === null ? null : Json::line($error);
+        $output = $output === null ? null : Json::text($output);
         $this->client->fail($this->jobId, $this->claim, $error, $output, $exitCode, $retryAfter);
         $this->hasEnded = true;
     }
@@ -981,7 +988,7 @@ final class Handler
     {
         $this->hasEnded = true;
         try {
-            $this->fail(Json::text($message));
+            $this->fail($message);
         } catch (QueueServerException) {
         }
     }
@@ -1124,6 +1131,14 @@ final class Json
         $json = json_encode($text, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
 
         return (string) json_decode($json, false, 2, JSON_THROW_ON_ERROR);
+    }
+
+    /** The text as the API takes a reason: one line, at most 1000 characters. */
+    public static function line(string $text): string
+    {
+        $line = trim((string) preg_replace('/[\s\p{Cc}\p{Zl}\p{Zp}]+/u', ' ', self::text($text)));
+
+        return preg_match('/\A.{999}(?=..)/u', $line, $start) === 1 ? "{$start[0]}…" : $line;
     }
 
     /**

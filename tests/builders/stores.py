@@ -43,6 +43,10 @@ class Backend(Protocol):
         """How many idempotency keys are kept."""
         ...
 
+    def wishes(self) -> int:
+        """How many jobs are to be cancelled."""
+        ...
+
     def continue_ids_at(self, next_id: int) -> None:
         """Have the next job get this id. While it is closed."""
         ...
@@ -76,6 +80,10 @@ class SqliteBackend:
     def keys(self) -> int:
         """See Backend.keys."""
         return self._number("select count(*) from once")
+
+    def wishes(self) -> int:
+        """See Backend.wishes."""
+        return self._number("select count(*) from job where cancel_wished_at is not null")
 
     def continue_ids_at(self, next_id: int) -> None:
         """See Backend.continue_ids_at."""

@@ -1,9 +1,11 @@
 """Runs the command line as its own process, on pipes or on a terminal."""
 
+import fcntl
 import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,28 +54,45 @@ class CommandLine:
             env=self.environment(environ),
         )
 
-    def on_terminal(self, *arguments: str, stdin: bytes = b"", width: int = 120, **environ: str) -> Ran:
-        """The same with stdout and stderr on one terminal; all that it shows is in `out`."""
+    def on_terminal(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        typed: Mapping[str, bytes] | None = None,
+        width: int = 120,
+        **environ: str,
+    ) -> Ran:
+        """The same with stdout and stderr on one terminal; all that it shows is in `out`.
+
+        With `typed` stdin is the terminal, too: the bytes are typed when the text before them has been shown.
+        """
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
             (*PROGRAM, *arguments),
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if typed is None else theirs,
             stdout=theirs,
             stderr=theirs,
             cwd=self.folder,
-            env=self.environment({"COLUMNS": str(width), **environ}),
+            env=self.environment({"COLUMNS": str(width), "LINES": "40", **environ}),
+            start_new_session=True,
+            preexec_fn=None if typed is None else _take_terminal,
         )
         os.close(theirs)
-        assert process.stdin is not None
-        process.stdin.write(stdin)
-        process.stdin.close()
-        shown = _read_all(ours)
+        if process.stdin is not None:
+            process.stdin.write(stdin)
+            process.stdin.close()
+        shown = _read_all(ours, dict(typed or {}))
         return Ran(process.wait(30), shown.decode().replace("\r\n", "\n"), "")
 
 
-def _read_all(terminal: int) -> bytes:
+def _take_terminal() -> None:
+    """Makes the terminal on stdin the one whose Ctrl-C the process hears."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _read_all(terminal: int, typed: dict[str, bytes]) -> bytes:
     shown = b""
-    with os.fdopen(terminal, "rb", buffering=0) as file:
+    with os.fdopen(terminal, "r+b", buffering=0) as file:
         while True:
             try:
                 part = file.read(65536)
@@ -82,3 +101,5 @@ def _read_all(terminal: int) -> bytes:
             if not part:
                 return shown
             shown += part
+            for text in [text for text in typed if text.encode() in shown]:
+                file.write(typed.pop(text))

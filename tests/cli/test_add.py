@@ -4,7 +4,7 @@ import pytest
 
 from queue_server.cli.main import main
 from tests.cli.running import CommandLine
-from tests.cli.stub_server import Stub, job, of, problem
+from tests.cli.stub_server import Answer, Stub, job, of, problem
 
 URL = "https://example.com/mails"
 
@@ -56,6 +56,45 @@ def test_the_options_of_a_url_become_members(qs: CommandLine, stub: Stub) -> Non
     }
 
 
+def test_the_options_of_the_job_itself_become_members(qs: CommandLine, stub: Stub) -> None:
+    ran = qs(
+        *("add", URL, "--queue", "mails", "--key", "acme", "--tag", "app=shop", "--tag", "x=a=b", "--ttl", "1h"),
+        *("--expires-at", "2026-11-24T09:30:00Z", "--deadline", "2h", "--retention", "7d"),
+        *("--max-attempts", "3", "--retry-on", "429,500-599", "--max-duration", "1d", "--idempotency-key", "order 7"),
+    )
+    assert ran.code == 0, ran.err
+    assert stub.asked[0].json == {
+        "command": {"type": "http", "url": URL},
+        "queue": "mails",
+        "key": "acme",
+        "tags": {"app": "shop", "x": "a=b"},
+        "ttl": 3600,
+        "expires_at": "2026-11-24T09:30:00Z",
+        "deadline": 7200,
+        "retention": 604_800,
+        "retry": {"max_attempts": 3, "retry_on": "429,500-599", "max_duration": 86_400},
+    }
+    assert stub.asked[0].headers["idempotency-key"] == "order 7"
+
+
+def test_a_deadline_may_be_a_time(qs: CommandLine, stub: Stub) -> None:
+    qs("add", URL, "--deadline", "2026-11-24T09:30:00Z")
+    assert stub.asked[0].json["deadline"] == "2026-11-24T09:30:00Z"
+
+
+def test_a_command_has_a_folder_and_variables(qs: CommandLine, stub: Stub) -> None:
+    assert qs("add", "--cwd", "/srv", "--env", "A=1", "--env", "B=", "--", "ls").code == 0
+    command = {"type": "exec", "args": ["ls"], "cwd": "/srv", "env": {"A": "1", "B": ""}}
+    assert stub.asked[0].json == {"command": command}
+
+
+def test_a_connection_that_breaks_makes_no_second_job(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("POST /v1/jobs", Answer(201, b"", breaks=True), of(job(7, "available"), 201))
+    assert qs("add", URL).out == "7\n"
+    first, second = stub.asked
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
 def test_a_json_null_and_an_empty_body_are_sent(qs: CommandLine, stub: Stub) -> None:
     qs("add", URL, "--json", "null")
     qs("add", URL, "--body", "")
@@ -94,6 +133,10 @@ def test_a_file_that_is_missing_is_named(qs: CommandLine) -> None:
         ((URL, "--", "ls"), "Give a URL or a command after --, not both."),
         (("--method", "GET", "--", "ls"), "--method belongs to a URL"),
         (("--param", "a=1", "--", "ls"), "--param belongs to a URL"),
+        (("--cwd", "/", URL), "--cwd belongs to a command"),
+        (("--env", "a=1", URL), "--env belongs to a command"),
+        (("--tag", "a", URL), "'a' must be NAME=VALUE"),
+        (("-", "--idempotency-key", "x"), "--idempotency-key can't be combined with -"),
         (("@x", "--priority", "5"), "--priority can't be combined with @FILE"),
         (("-", "--context", "x"), "--context can't be combined with -"),
         (("-", "--wait"), "--wait can't be combined with -"),

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from tests.cli.running import CommandLine
-from tests.cli.stub_server import Stub, job, of, problem
+from tests.cli.stub_server import Answer, Stub, job, of, problem
 
 JOB = b'{"command":{"type":"http","url":"http://x/"}}\n'
 
@@ -41,6 +41,20 @@ def test_a_busy_server_is_asked_again(qs: CommandLine, stub: Stub) -> None:
     ran = qs("add", "-", stdin=JOB)
     assert (ran.code, ran.out, ran.err) == (0, "3\n", "")
     assert len(stub.asked) == 3
+
+
+def test_each_line_has_a_key_that_makes_it_safe_to_send_again(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("POST /v1/jobs", Answer(201, b"", breaks=True), of(job(3, "available"), 201))
+    ran = qs("add", "-", stdin=JOB * 2)
+    assert (ran.code, ran.out, ran.err) == (0, "3\n3\n", "")
+    keys = [asked.headers["idempotency-key"] for asked in stub.asked]
+    assert (len(keys), len(set(keys))) == (3, 2)
+
+
+def test_a_line_may_bring_its_own_key(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("POST /v1/jobs", of(job(3, "available"), 201))
+    qs("add", "-", stdin=b'{"idempotency_key": "mine"}\n')
+    assert stub.asked[0].headers["idempotency-key"] == "mine"
 
 
 def test_a_server_that_can_not_be_reached_ends_it(alone: CommandLine) -> None:

@@ -35,7 +35,7 @@ def test_a_server_that_hangs_up_is_unreachable(alone: CommandLine) -> None:
     assert b"the connection to http://127.0.0.1:" in err
 
 
-@pytest.mark.parametrize("command", ["show", "logs", "wait"])
+@pytest.mark.parametrize("command", ["show", "logs", "wait", "explain", "cancel", "retry", "run", "delete", "events"])
 def test_a_job_that_does_not_exist_is_named(qs: CommandLine, command: str) -> None:
     ran = qs(command, "99")
     assert (ran.code, ran.out) == (3, "")

@@ -54,7 +54,7 @@ def test_the_help_of_serve_shows_every_setting(alone: CommandLine) -> None:
     assert all(f"  {setting.flag} " in shown for setting in catalog().values())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("add", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), *((name, "--help") for name in NAMES)])
 def test_help_loads_nothing_slow(arguments: tuple[str, ...]) -> None:
     program = (
         "import sys\n"

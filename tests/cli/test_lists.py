@@ -1,9 +1,10 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cli.running import CommandLine
-from tests.cli.stub_server import Stub, job, of
+from tests.cli.stub_server import Answer, Stub, job, of
 
 
 def page(*jobs: object, cursor: str | None = None) -> object:
@@ -23,10 +24,39 @@ def test_off_a_terminal_each_job_is_a_row_of_tabs(qs: CommandLine, stub: Stub) -
     assert rows[1][7] == ""
 
 
-def test_filters_and_limit_are_asked_of_the_server(qs: CommandLine, stub: Stub) -> None:
+def test_filters_order_and_limit_are_asked_of_the_server(qs: CommandLine, stub: Stub) -> None:
     stub.tell("GET /v1/jobs", page())
-    assert qs("ls", "--state", "failed", "--context", "a b&c", "--limit", "3").out == ""
-    assert stub.asked[0].query == {"state": "failed", "context": "a b&c", "limit": "3"}
+    filters = (
+        *("--state", "failed", "--state", "cancelled", "--type", "http", "--queue", "mails", "--context", "a b&c"),
+        *("--key", "k", "--parent", "5", "--tag", "customer=acme=1", "--tag", "x=y", "--sort", "-ended_at"),
+        *("--created-after", "2026-11-24T09:30:00Z", "--ended-before", "2026-11-25T09:30:00+02:00", "--limit", "3"),
+    )
+    assert qs("ls", *filters, TZ="UTC").out == ""
+    assert stub.asked[0].query == {
+        "state": "failed,cancelled",
+        "type": "http",
+        "queue": "mails",
+        "context": "a b&c",
+        "key": "k",
+        "parent_id": "5",
+        "tag.customer": "acme=1",
+        "tag.x": "y",
+        "created_after": "2026-11-24T09:30:00+00:00",
+        "ended_before": "2026-11-25T07:30:00+00:00",
+        "sort": "-ended_at",
+        "limit": "3",
+    }
+
+
+def test_a_time_may_be_how_long_ago_it_was(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs", page())
+    before = datetime.now(UTC)
+    assert qs("ls", "--created-after", "2h", "--created-before", "15m").code == 0
+    told = {name: datetime.fromisoformat(stub.asked[0].query[name]) for name in ("created_after", "created_before")}
+    assert timedelta(0) <= told["created_after"] - (before - timedelta(hours=2)) < timedelta(seconds=20)
+    assert told["created_before"] - told["created_after"] > timedelta(minutes=104)
+    ran = qs("ls", "--created-after", "yesterday")
+    assert (ran.code, "'yesterday' is no time such as" in ran.err) == (2, True)
 
 
 def test_pages_are_followed_up_to_the_limit(qs: CommandLine, stub: Stub) -> None:
@@ -112,12 +142,25 @@ def test_logs_of_a_running_job_says_how_to_wait(qs: CommandLine, stub: Stub) -> 
     assert (ran.code, ran.err) == (0, "job 1 is running; -f waits until it has ended\n")
 
 
-def test_logs_follow_waits_for_the_end(qs: CommandLine, stub: Stub) -> None:
-    stub.tell("GET /v1/jobs/1", of(job(1, "available")), of(job(1, "running")), of(job(1)))
-    stub.tell("GET /v1/jobs/1/output", of({}))
+def test_logs_follow_prints_each_attempt_until_the_job_has_ended(qs: CommandLine, stub: Stub) -> None:
+    looks = [job(1, "available", attempt=0), job(1, "scheduled", attempt=1), job(1, "completed", attempt=2)]
+    stub.tell("GET /v1/jobs/1", *map(of, looks))
+    parts = [Answer(pieces=(b"first ", b"try\n"), body=b""), Answer(pieces=(b"second\n",), body=b"")]
+    stub.tell("GET /v1/jobs/1/output", *parts)
     ran = qs("logs", "-f", "1")
-    assert (ran.code, ran.out, ran.err) == (0, "{}", "")
-    assert len(stub.asked) == 4
+    assert (ran.code, ran.out, ran.err) == (0, "first try\nsecond\n", "")
+    queries = [asked.query for asked in stub.asked if asked.path.endswith("output")]
+    assert queries == [{"stream": "output", "attempt": number, "follow": "1"} for number in ("1", "2")]
+
+
+def test_logs_tail_asks_for_the_end(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/1", of(job(1)))
+    stub.tell("GET /v1/jobs/1/output", Answer(206, b"end"))
+    assert qs("logs", "1", "--tail", "1KiB").out == "end"
+    assert stub.asked[-1].headers["range"] == "bytes=-1024"
+    assert qs("logs", "1", "--tail", "much").code == 2
+    ran = qs("logs", "1", "-f", "--tail", "5")
+    assert (ran.code, "--tail can't be combined with -f" in ran.err) == (2, True)
 
 
 def test_wait_prints_the_jobs_when_they_have_ended(qs: CommandLine, stub: Stub) -> None:
@@ -138,6 +181,39 @@ def test_wait_gives_up_after_its_timeout(qs: CommandLine, stub: Stub) -> None:
     stub.tell("GET /v1/jobs/1", of(job(1, "running")))
     ran = qs("wait", "1", "--timeout", "150ms")
     assert (ran.code, ran.out, ran.err) == (7, "", "error: job 1 is still running after 150ms\n")
+
+
+def test_wait_lets_the_server_hold_its_answer_back(qs: CommandLine, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/1", of(job(1)))
+    assert qs("wait", "1").code == 0
+    assert stub.asked[0].query == {"wait": "30.0"}
+
+
+def test_show_tells_the_newer_members_where_they_are_set(qs: CommandLine, stub: Stub) -> None:
+    members = {
+        "queue": "mails",
+        "key": "customer 5",
+        "tags": {"app": "shop"},
+        "retention": 3600,
+        "expires_at": "2026-11-24T10:30:00.000000Z",
+        "deadline": "2026-11-24T11:30:00.000000Z",
+        "heartbeat_until": "2026-11-24T09:31:00.000000Z",
+        "cancel_requested": True,
+    }
+    stub.tell("GET /v1/jobs/1", of(job(1, "running", **members)))
+    stub.tell("GET /v1/jobs/1/attempts", of({"items": []}))
+    told = dict(line.split("\t") for line in qs("show", "1").out.splitlines())
+    wanted = {
+        "queue": "mails",
+        "key": "customer 5",
+        "tag app": "shop",
+        "retention": "1h",
+        "expires at": "2026-11-24 10:30:00.000 UTC",
+        "deadline": "2026-11-24 11:30:00.000 UTC",
+        "alive until": "2026-11-24 09:31:00.000 UTC",
+        "cancellation": "requested",
+    }
+    assert wanted.items() <= told.items()
 
 
 def test_stats_are_facts(qs: CommandLine, stub: Stub) -> None:

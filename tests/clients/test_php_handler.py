@@ -108,6 +108,26 @@ def test_work_that_throws_fails(stub: Stub, serve: Serve) -> None:
     assert stub.of(COMPLETE) == []
 
 
+def test_what_people_read_is_made_one_line(stub: Stub, serve: Serve) -> None:
+    stub.on(HEARTBEAT, GOES_ON)
+    server = serve(
+        r"""
+        $job->continueInBackground();
+        $job->heartbeat(message: "\n1 of\t2 \0 \u{2028}ü");
+        $job->fail(str_repeat("ü\r\n", 600), "bytes \xff\n stay");
+        """
+    )
+    request(server)
+    failed = told(stub, FAIL).json
+    assert failed == {"error": "ü " * 499 + "ü…", "output": "bytes \ufffd\n stay"}
+    assert stub.one(HEARTBEAT).json == {"message": "1 of 2 ü"}
+
+
+def test_a_line_that_just_fits_is_whole(stub: Stub, serve: Serve) -> None:
+    request(serve("$job->continueInBackground(); $job->fail(str_repeat('ü', 1000));"))
+    assert told(stub, FAIL).json == {"error": "ü" * 1000}
+
+
 def test_work_that_has_told_its_end_is_not_completed_again(stub: Stub, serve: Serve) -> None:
     server = serve("$job->run(fn (Handler $job) => $job->fail('no ink', 'out', 3, 60)); error_log('over');")
     request(server)

@@ -100,6 +100,19 @@ def test_cancelled_job_that_waits_ends_with_the_reason_that_was_given(state):
     assert decode_plan(change.callbacks[0].payload).report.error == "not needed"
 
 
+def test_job_that_is_cancelled_for_no_reason_does_not_keep_that_for_which_it_waited():
+    about = record(State.SCHEDULED, reason="attempt 1 of 3 failed: HTTP 500")
+    assert wishes.cancel(about, "", NOW).reason == "cancelled on request"
+
+
+def test_reason_of_a_wish_is_kept_until_the_job_is_cancelled():
+    about = in_condition(WISHED, reason="not needed").as_job()
+    assert (about.is_cancel_wished, about.cancel_reason) == (True, "not needed")
+    change = decide(about, Outcome(FAILED, error="HTTP 500"), Moment(NOW, NOW))
+    assert (change.state, change.reason, change.attempt.error) == (State.CANCELLED, "not needed", "HTTP 500")
+    assert in_condition(WISHED).as_job().cancel_reason == "cancelled on request"
+
+
 def test_cancelled_job_that_goes_on_at_its_target_ends_at_once():
     """Nothing runs here that could be interrupted; its target hears of it with its next heartbeat."""
     change = wishes.cancel(in_condition(CONTINUED), "not needed", NOW)

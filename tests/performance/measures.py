@@ -8,7 +8,7 @@ import msgspec
 from tests.performance import children
 from tests.performance.figures import Figure
 from tests.performance.jobs import LAST, http_job
-from tests.performance.sections import accepts, both, drain, exec, latency, memory, start  # noqa: A004
+from tests.performance.sections import accepts, both, drain, exec, latency, memory, start, waiting  # noqa: A004
 from tests.performance.stage import Bench, Stage, ballast_of, running_stage
 
 # Accepts leave jobs waiting, so they come last; memory is looked at after everything.
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "exec": exec.measure,
     "drain": drain.measure,
     "both": both.measure,
+    "waiting": waiting.measure,
     "accepts": accepts.measure,
     "memory": memory.measure,
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-SECTIONS = ("start", "latency", "exec", "drain", "both", "accepts", "memory")
+SECTIONS = ("start", "latency", "exec", "drain", "both", "waiting", "accepts", "memory")
 BACKLOG = 1_000_000
 
 

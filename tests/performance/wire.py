@@ -56,6 +56,20 @@ class Connection:
             raise OSError(f"{method} {path} was answered with {answer[:500]!r}")
         return answer.partition(HEAD_END)[2]
 
+    def begin(self, method: str, path: str) -> None:
+        """Send a request whose answer is read with `read_until`."""
+        self._socket.sendall(request(method, path, self._port))
+        self._answer = b""
+
+    def read_until(self, mark: bytes) -> None:
+        """Read on until the mark, which has not been read before, has come; OSError if it never does."""
+        while mark not in self._answer:
+            chunk = self._socket.recv(65_536)
+            if not chunk:
+                raise ConnectionResetError(f"the server closed the connection before {mark!r}: {self._answer[:500]!r}")
+            self._answer += chunk
+        self._answer = self._answer.partition(mark)[2]
+
     def close(self) -> None:
         self._socket.close()
 

@@ -57,6 +57,7 @@ Retention = Annotated[float, Meta(ge=0, le=10 * YEAR_S, extra={"expected": "seco
 
 PRIORITY_MAX = 1000
 DEFAULT_QUEUE = "default"
+CANCELLED = "cancelled on request"
 
 
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -146,7 +147,8 @@ class Job(msgspec.Struct, frozen=True):
     doing (`refunded`: interrupted, snoozed or lost with their node) don't count towards the retry's max_attempts.
     `losses` counts the times its node died while it ran. `may_have_placeholders` is false when the stored plan has
     nothing that looks like one, which is cheap to see there. `due_at` is when this attempt was due, and
-    `first_started_at` when the first one of its budget was claimed. Once `is_cancel_wished`, no other attempt follows.
+    `first_started_at` when the first one of its budget was claimed. Once `is_cancel_wished`, no other attempt follows;
+    `cancel_reason` says why.
     """
 
     id: int
@@ -167,6 +169,7 @@ class Job(msgspec.Struct, frozen=True):
     queue: str = DEFAULT_QUEUE
     key: str | None = None
     is_cancel_wished: bool = False
+    cancel_reason: str = CANCELLED
 
     @property
     def counted_attempts(self) -> int:
@@ -233,6 +236,7 @@ class JobRecord(msgspec.Struct, frozen=True):
     def as_job(self) -> Job:
         """The job as `lifecycle.decide` looks at it."""
         started_at = self.claimed_at or self.created_at
+        is_cancel_wished = self.cancel_wished_at is not None
         return Job(
             id=self.id,
             state=self.state,
@@ -250,9 +254,14 @@ class JobRecord(msgspec.Struct, frozen=True):
             first_started_at=self.first_started_at or started_at,
             queue=self.queue,
             key=self.key,
-            is_cancel_wished=self.cancel_wished_at is not None,
+            is_cancel_wished=is_cancel_wished,
+            cancel_reason=(self.reason if is_cancel_wished else "") or CANCELLED,
         )
 
+
+OWN_SIZE = 512
+"""Bytes from which a plan is copied: the encoder cuts its text off a longer one, and many kept texts with what was cut
+off between them take half as much memory again."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_plan = msgspec.json.Decoder(Plan).decode
@@ -260,7 +269,8 @@ _decode_plan = msgspec.json.Decoder(Plan).decode
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as stored."""
-    return _encode(plan)
+    text = _encode(plan)
+    return text if len(text) < OWN_SIZE else bytes(memoryview(text))
 
 
 def decode_plan(payload: bytes | str) -> Plan:

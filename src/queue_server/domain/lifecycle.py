@@ -106,7 +106,7 @@ def retry_or_fail(job: Job, outcome: Outcome, moment: Moment) -> Transition:
 def cancel(job: Job, outcome: Outcome, moment: Moment) -> Transition:
     """End as cancelled, whether it ran or waited."""
     is_wish = outcome.kind is OutcomeKind.CANCELLED
-    reason = outcome.error if is_wish and outcome.error else "cancelled on request"
+    reason = outcome.error if is_wish and outcome.error else job.cancel_reason
     return _end(job, State.CANCELLED, outcome, moment, reason)
 
 

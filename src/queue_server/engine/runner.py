@@ -8,13 +8,12 @@ import msgspec
 from queue_server.clock import Clock
 from queue_server.domain.command import Unreadable
 from queue_server.domain.instants import rfc3339
-from queue_server.domain.job import Job
+from queue_server.domain.job import CANCELLED, Job
 from queue_server.domain.lifecycle import Moment, Transition, decide
 from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.executors.contract import Executor, RunCancelled
 from queue_server.telemetry.logs import Log
 
-CANCELLED = Outcome(OutcomeKind.CANCELLED, error="cancelled on request")
 SECOND = 1_000_000
 WISHES_KEPT = 10_000
 """Wishes to cancel may come before their job's claim or after its end: so many are remembered, which is plenty."""
@@ -38,7 +37,7 @@ class Runner:
         self._decided: Callable[[Job, Transition], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
         self._runs: dict[tuple[int, int], asyncio.Task[None]] = {}
-        self._wishes: dict[tuple[int, int], None] = {}
+        self._wishes: dict[tuple[int, int], str] = {}
 
     def on_decision(self, decided: Callable[[Job, Transition], None]) -> None:
         """Tell `decided` what becomes of each job that was started."""
@@ -51,9 +50,9 @@ class Runner:
         self._runs[job.id, job.claim_seq] = task
         task.add_done_callback(self._tasks.discard)
 
-    def cancel(self, job_id: int, claim_seq: int) -> None:
+    def cancel(self, job_id: int, claim_seq: int, reason: str = CANCELLED) -> None:
         """Interrupt a job that somebody wants cancelled. One whose claim is still on its way here ends as it starts."""
-        self._wishes[job_id, claim_seq] = None
+        self._wishes[job_id, claim_seq] = reason
         if len(self._wishes) > WISHES_KEPT:
             del self._wishes[next(iter(self._wishes))]
         if task := self._runs.get((job_id, claim_seq)):
@@ -85,7 +84,7 @@ class Runner:
 
     async def _execute(self, job: Job, now: int) -> Outcome:
         if self._wishes and (job.id, job.claim_seq) in self._wishes:
-            return CANCELLED
+            return Outcome(OutcomeKind.INTERRUPTED)
         executor = self._executors.get(type(job.plan.command))
         if executor is None:
             return _refuse(job)
@@ -101,10 +100,10 @@ class Runner:
     def _decide(self, job: Job, outcome: Outcome, started_at: int) -> None:
         self._runs.pop((job.id, job.claim_seq), None)
         if self._wishes and (job.id, job.claim_seq) in self._wishes:
-            del self._wishes[job.id, job.claim_seq]
-            job = msgspec.structs.replace(job, is_cancel_wished=True)
+            reason = self._wishes.pop((job.id, job.claim_seq))
+            job = msgspec.structs.replace(job, is_cancel_wished=True, cancel_reason=reason)
             if outcome.kind is OutcomeKind.INTERRUPTED:
-                outcome = msgspec.structs.replace(outcome, kind=CANCELLED.kind, error=CANCELLED.error)
+                outcome = msgspec.structs.replace(outcome, kind=OutcomeKind.CANCELLED, error=reason)
         moment = Moment(self._clock.now(), started_at, self._chance())
         self._decided(job, decide(job, outcome, moment))
 

@@ -27,13 +27,18 @@ class Stream(StrEnum):
 
 
 class LiveOutput:
-    """What one run has told so far. Executors inherit from it where they collect that."""
+    """What one run has told so far. Executors inherit from it where they collect that.
 
-    claim_seq = 0
-    has_ended = False
-    _followers = 0
-    more: asyncio.Event | None = None
-    """Set for a moment whenever more has come; None while nobody follows."""
+    The event `more` is set for a moment whenever more has come; it is None while nobody follows.
+    """
+
+    __slots__ = ("_followers", "claim_seq", "has_ended", "more")
+
+    def __init__(self) -> None:
+        self._followers = 0
+        self.claim_seq = 0
+        self.has_ended = False
+        self.more: asyncio.Event | None = None
 
     def snapshot(self) -> Output:
         """All that is kept by now."""

@@ -6,7 +6,7 @@ from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.domain import wishes
 from queue_server.domain.errors import QueueServerError, WrongState
-from queue_server.domain.job import JobRecord
+from queue_server.domain.job import CANCELLED, JobRecord
 from queue_server.domain.lifecycle import next_sign_of_life
 from queue_server.domain.outcome import Outcome
 from queue_server.domain.revising import Patch
@@ -14,8 +14,6 @@ from queue_server.operations.add import defaults_of
 from queue_server.operations.policy import Policy
 from queue_server.store.contract import Amended, Rule, Store
 from queue_server.telemetry.job_events import JobEvents
-
-CANCELLED = "cancelled on request"
 
 
 class Rules:

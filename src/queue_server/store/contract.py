@@ -211,8 +211,8 @@ class Heartbeat(Protocol):
         ...
 
 
-CancelListener = Callable[[int, int], None]
-"""Called in the event loop with the id and claim of a running job that is to be interrupted."""
+CancelListener = Callable[[int, int, str], None]
+"""Called in the event loop with the id and claim of a running job that is to be interrupted, and why."""
 
 ArrivalListener = Callable[[int], None]
 """Called in the event loop with the earliest run_at of jobs that have just become durable."""

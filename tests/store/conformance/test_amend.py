@@ -6,39 +6,18 @@ import pytest
 
 from queue_server.domain import wishes
 from queue_server.domain.command import ExecCommand
-from queue_server.domain.composing import Defaults
 from queue_server.domain.errors import InvalidJob, NotAllowed, Problem, StoreError
 from queue_server.domain.job import JobRecord
 from queue_server.domain.outcome import FAILED, SUCCEEDED, OutcomeKind
 from queue_server.domain.retry import Retry
-from queue_server.domain.revising import read_patch
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.domain.wishes import Refusal, Removal, Revision, Transition
-from queue_server.store.contract import Claim, Rule
+from queue_server.store.contract import Claim
 from tests.builders.jobs import DAY, EXEC, HTTP, NOW, SECOND, decided, new_job
+from tests.builders.rules import cancelling, removing, retrying, revising, running_now
 from tests.builders.stores import ALL_SLOTS, add_and_claim, add_and_end, add_one, amend_one, claim, claim_all, opened
 
 KINDS = {State.COMPLETED: SUCCEEDED, State.FAILED: FAILED, State.CANCELLED: OutcomeKind.CANCELLED}
-
-
-def cancelling(reason: str = "because") -> Rule:
-    """Cancel a job."""
-    return lambda record: wishes.cancel(record, reason, NOW)
-
-
-def revising(patch: bytes, now: int = NOW) -> Rule:
-    """Change a job."""
-    return lambda record: wishes.revise(record, read_patch(patch), Defaults(), now)
-
-
-def retrying(patch: bytes = b"", now: int = NOW) -> Rule:
-    """Run a job again."""
-    return lambda record: wishes.retry(record, read_patch(patch), Defaults(), now)
-
-
-def running_now(record: JobRecord) -> wishes.Answer:
-    """Run a job now."""
-    return wishes.run_now(record, NOW)
 
 
 # Which jobs.
@@ -67,7 +46,7 @@ async def test_id_that_is_named_twice_is_changed_once(store, node, backend):
     ended = await add_and_end(store, node, new_job(), SUCCEEDED)
     waiting = await add_one(store, new_job(callback_done=HTTP))
     assert len(await store.amend([waiting, waiting], cancelling())) == 1
-    assert len(await store.amend([ended, ended], wishes.remove)) == 1
+    assert len(await store.amend([ended, ended], removing)) == 1
     assert backend.recount() == await store.counts()
     assert sum(backend.recount().values()) == 2, "the cancelled job and its one callback"
 
@@ -218,7 +197,7 @@ async def test_plan_that_cannot_be_read_is_kept_as_it_is(store, node, backend):
 async def test_removed_job_is_gone_with_all_that_belongs_to_it(store, node, backend, state):
     job_id = await add_and_end(store, node, new_job(tags={"a": "1", "b": "2"}, retention=9), KINDS[state])
     assert backend.rows_of(job_id) == 5
-    assert await amend_one(store, job_id, wishes.remove) == Removal(job_id, state)
+    assert await amend_one(store, job_id, removing) == Removal(job_id, state)
     assert backend.rows_of(job_id) == 0
     assert await store.get(job_id) is None
     assert await store.counts() == backend.recount() == dict.fromkeys(State, 0)
@@ -228,7 +207,7 @@ async def test_removed_job_is_gone_with_all_that_belongs_to_it(store, node, back
 async def test_jobs_of_different_states_are_removed_together(store, node, backend):
     ids = [await add_and_end(store, node, new_job(), kind) for kind in (*KINDS.values(), *KINDS.values())]
     left = await add_one(store, new_job())
-    await store.amend(ids, wishes.remove)
+    await store.amend(ids, removing)
     assert await store.counts() == backend.recount() == dict.fromkeys(State, 0) | {State.AVAILABLE: 1}
     assert await store.get(left) is not None
 
@@ -240,7 +219,7 @@ async def test_refused_and_fulfilled_wishes_change_nothing(store, node):
     job = await add_and_claim(store, node, new_job())
     await add_one(store, new_job(delay=SECOND))
     before = [await store.get(job_id) for job_id in (job.id, job.id + 1)]
-    for rule in (running_now, revising(b'{"priority":7}'), retrying(), wishes.remove):
+    for rule in (running_now, revising(b'{"priority":7}'), retrying(), removing):
         assert isinstance(await amend_one(store, job.id, rule), Refusal)
     assert await amend_one(store, job.id + 1, lambda _: None) is None
     assert [await store.get(record.id) for record in before] == before

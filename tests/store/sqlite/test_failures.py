@@ -12,7 +12,7 @@ from queue_server.store.contract import Claim
 from queue_server.store.sqlite import checkpoints, readers
 from queue_server.store.sqlite import store as store_module
 from queue_server.store.sqlite.session import Session
-from tests.builders.jobs import HTTP, NOW, decided, new_job
+from tests.builders.jobs import DAY, HTTP, NOW, decided, new_job
 from tests.builders.stores import ALL_SLOTS, SqliteBackend, add_and_claim, claim_all, opened
 from tests.builders.strategies import shell
 from tests.support.mounts import small_disk
@@ -249,6 +249,35 @@ async def test_too_much_that_waits_for_the_disk_is_refused(store, monkeypatch):
     assert [type(result) for result in results] == [list] * 3 + [StoreUnavailable] * 2
     assert "the disk can't keep up" in str(results[4])
     assert len(await store.add([job])) == 1
+
+
+async def test_page_of_a_purge_that_was_undone_is_not_passed_over(store, node):
+    """The other piece of its group is impossible, so the first time it is undone, and then done again."""
+    running = await add_and_claim(store, node, new_job())
+    await store.turn([decided(running, now=NOW - DAY)], None)
+    async with _held(store):
+        pieces = [
+            asyncio.ensure_future(store.purge({State.COMPLETED: NOW}, NOW, 100)),
+            asyncio.ensure_future(store.add([new_job(context="\ud800")])),
+        ]
+        await asyncio.sleep(0)
+    deleted, error = await asyncio.gather(*pieces, return_exceptions=True)
+    assert isinstance(error, StoreError)
+    assert deleted == 1
+
+
+async def test_page_of_a_purge_that_failed_is_not_passed_over(store, node, backend, monkeypatch):
+    running = await add_and_claim(store, node, new_job())
+    await store.turn([decided(running, now=NOW - DAY)], None)
+
+    def full(_session: Session) -> None:
+        raise apsw.FullError("x")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        patch.setattr(Session, "commit", full)
+        await store.purge({State.COMPLETED: NOW}, NOW, 100)
+    assert await store.purge({State.COMPLETED: NOW}, NOW, 100) == 1
+    assert await store.counts() == backend.recount()
 
 
 # Heartbeats and readers.

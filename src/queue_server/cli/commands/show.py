@@ -57,7 +57,7 @@ def _facts(job: Job) -> Iterator[Fact]:
     yield Fact("job", str(job.id), "bold")
     yield Fact("state", job.state, state_style(job.state))
     if job.cancel_requested and not job.is_final:
-        yield Fact("", "being cancelled", state_style("cancelled"))
+        yield Fact("cancellation", "requested", state_style("cancelled"))
     if job.reason:
         yield Fact("reason", job.reason)
     if told := result(job):

@@ -82,7 +82,6 @@ class Connection(asyncio.Protocol):
         if self._done is None or self._done.done():
             self.close()
             return
-        self._response.is_begun = True
         if not self._response.head:
             self._raw_head += data
         try:

@@ -17,14 +17,14 @@ MICROSECONDS = 1_000_000
 class Response(LiveOutput):
     """A response as far as it has come, and when its parts did, counted in seconds from the making of this object.
 
-    `head` is empty until it is complete; `size` counts bytes of the body. `connect_s` is when there was a connection, 0 for
-    one that was kept, `begun_at` when `monotonic` had it that the first byte came.
+    `head` is empty until it is complete; `size` counts bytes of the body. `connect_s` is when there was a connection, 0
+    for one that was kept; `begun_at` is the time by `monotonic` when the first byte came.
     """
 
-    connect_s: float | None = None
-    begun_at: float | None = None
+    __slots__ = ("_buffer", "_limit", "_started", "_text", "begun_at", "connect_s", "head", "monotonic", "status")
 
     def __init__(self, output_limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._limit = output_limit
         self.monotonic = monotonic
         self._started = monotonic()
@@ -32,7 +32,8 @@ class Response(LiveOutput):
         self._buffer: OutputBuffer | None = None
         self.status = 0
         self.head = b""
-        self.is_begun = False
+        self.connect_s: float | None = None
+        self.begun_at: float | None = None
 
     @property
     def size(self) -> int:

@@ -22,6 +22,7 @@ class Streams(LiveOutput):
     """
 
     def __init__(self, data: bytes, limit: int, scratch: memoryview) -> None:
+        super().__init__()
         output, error_output, *given = _open_pipes(3 if data else 2)
         self.theirs = [output[1], error_output[1], *(readable for readable, _ in given)]
         self._output = OutputPipe(output[0], limit, scratch)

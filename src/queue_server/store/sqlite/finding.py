@@ -12,7 +12,7 @@ has another order than the list is of use where it has no more than SCAN_LIMIT r
 # pyright: reportUnknownMemberType=false
 # (the driver's stubs name a type that only Python 3.12 has)
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ def find_ids(
     database: apsw.Connection, wanted: JobFilter, *, after: int, last: int, limit: int, scan_limit: int = SCAN_LIMIT
 ) -> IdPage:
     """See Store.find_ids."""
-    span = Span(order=Order.OLDEST, after=Position(after, after), greatest_id=last)
+    span = Span(order=Order.OLDEST, after=Position(after, after), greatest=last)
     with _one_commit(database):
         places, following = _Search(database, wanted, scan_limit).page(span, limit)
     return IdPage([place.id for place in places], following.id if following else None)
@@ -84,24 +84,27 @@ class _Search:
     def page(self, span: Span, limit: int) -> Found:
         """Up to `limit` places of the span."""
         try:
-            found, edge = self._search(self._within_created(span), limit + 1)
+            found, edge = self._search(self._narrowed(span), limit + 1)
         except UnicodeEncodeError:
             return NOTHING  # no job has half a surrogate pair in its texts
         return (found[:limit], found[limit - 1]) if len(found) > limit else (found, edge)
 
-    def _within_created(self, span: Span) -> Span:
-        """The span with bounds for ids, so that jobs which were created long before or after are not walked over."""
-        least, greatest = span.least_id, span.greatest_id
-        if self._wanted.created_after is not None:
-            least = self._nearer(least, max, FIRST_CREATED, self._wanted.created_after)
-        if self._wanted.created_before is not None:
-            greatest = self._nearer(greatest, min, LAST_CREATED, self._wanted.created_before)
-        return structs.replace(span, least_id=least, greatest_id=greatest)
+    def _narrowed(self, span: Span) -> Span:
+        """The span without what the filter's times exclude, so that it is not walked over.
 
-    def _nearer(self, bound: int, choose: Callable[[int, int], int], query: str, time: int) -> int:
-        """The bound, or the one that the query finds. Where it finds none no job matches: any bound is right."""
-        ((found,),) = self._rows(Fragment(query, (held(time), DISORDER)))
-        return bound if found is None else choose(bound, found)
+        Times of creation bound the ids. Where no job was created in time, none matches and no bound is needed.
+        """
+        wanted = self._wanted
+        if span.is_by_end:
+            before = wanted.ended_before
+            return span.within(wanted.ended_after, None if before is None else before - 1)
+        if not span.is_by_id:
+            return span
+        least = self._created(FIRST_CREATED, wanted.created_after)
+        return span.within(least, self._created(LAST_CREATED, wanted.created_before))
+
+    def _created(self, query: str, time: int | None) -> int | None:
+        return None if time is None else self._rows(Fragment(query, (held(time), DISORDER)))[0][0]
 
     def _search(self, span: Span, limit: int) -> Found:
         wanted, edge = self._wanted, None
@@ -118,7 +121,7 @@ class _Search:
 
     def _reached(self, ids: Sequence[int], span: Span) -> tuple[tuple[int, ...], Position | None]:
         """The first ids of the span, as many as may be looked at, and the edge where there are more."""
-        inside = sorted({id_ for id_ in ids if id_ in span.ids}, reverse=span.is_descending)
+        inside = sorted({id_ for id_ in ids if id_ in span.values}, reverse=span.is_descending)
         if len(inside) <= self._scan_limit:
             return tuple(inside), None
         last = inside[self._scan_limit - 1]
@@ -157,7 +160,7 @@ class _Search:
         ending = f"order by {span.ordering(*columns)} limit 1 offset ?"
         edges: list[Position] = []
         for range_ in walk.ranges:
-            where = all_of((range_, *span.conditions(walk.id)))
+            where = all_of((range_, span.condition(walk.id)))
             rows = self._rows(select(", ".join(columns), walk.index, where, ending, limit - 1))
             edges += [Position(*row) for row in rows]
         return min(edges, key=span.key, default=None)
@@ -170,7 +173,7 @@ class _Search:
             select(
                 f"{value} as value, {id_} as id",
                 walk.index + walk.jobs,
-                all_of((range_, *span.conditions(walk.id), *walk.checks)),
+                all_of((range_, span.condition(walk.id), *walk.checks)),
                 ending,
                 limit,
             )

@@ -60,7 +60,8 @@ select json_group_array(
     json_array(
         rank, run_at, id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?3, ?4,
         coalesce((select length(plan) from payload where job_id = first.id), 0),
-        queue, key, coalesce(first_started_at, ?3), overdue_at, cancel_wished_at
+        queue, key, coalesce(first_started_at, ?3), overdue_at,
+        iif(cancel_wished_at is null, null, reason)
     )
 )
 from (select * from job where state = 'available' and type = ?1 order by rank, run_at, id limit ?2) as first;
@@ -91,7 +92,8 @@ with change (
 ) as (values {rows})
 update job
 set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
-    refunded = change.refunded, losses = change.losses, reason = change.reason,
+    refunded = change.refunded, losses = change.losses,
+    reason = iif(change.ended_at is null and job.cancel_wished_at is not null, job.reason, change.reason),
     overdue_at = iif(change.ended_at is null, coalesce(job.cancel_wished_at, change.overdue_at), null),
     keep_until = change.keep_until, node_id = case change.state when 'running' then job.node_id end
 from change
@@ -101,7 +103,8 @@ where job.id = change.id and job.state = change.from_state and job.claim_seq = c
 -- The same for one transition, where some of a batch did not apply and it must be known which.
 -- name: finish
 update job
-set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8, reason = ?9,
+set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8,
+    reason = iif(?6 is null and cancel_wished_at is not null, reason, ?9),
     overdue_at = iif(?6 is null, coalesce(cancel_wished_at, ?10), null), keep_until = ?11,
     node_id = case ?4 when 'running' then node_id end
 where id = ?1 and state = ?2 and claim_seq = ?3 and (?4 <> ?2 or (?4 = 'running' and ?10 is not null));
@@ -117,7 +120,8 @@ insert into attempt (
 -- goes on past its request needs no node.
 -- name: expired
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
-    queue, key, coalesce(first_started_at, claimed_at), null, cancel_wished_at, 'running',
+    queue, key, coalesce(first_started_at, claimed_at), null,
+    iif(cancel_wished_at is null, null, reason), 'running',
     (select plan from payload where job_id = job.id)
 from job
 where state = 'running' and overdue_at is null and node_id not in (select id from node)
@@ -128,7 +132,7 @@ order by id limit ?1;
 -- name: overdue
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, coalesce(claimed_at, created_at),
     coalesce(node_id, 0), 0, queue, key, coalesce(first_started_at, claimed_at, created_at), overdue_at,
-    cancel_wished_at, state, (select plan from payload where job_id = job.id)
+    iif(cancel_wished_at is null, null, reason), state, (select plan from payload where job_id = job.id)
 from job
 where overdue_at <= ?1
 order by overdue_at, id limit ?2;

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord, NewJob, decode_plan
+from queue_server.domain.job import CANCELLED, PRIORITY_MAX, Attempt, Job, JobRecord, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.placeholders import MARK
@@ -43,11 +43,11 @@ class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
     key: str | None
     first_started_at: int
     overdue_at: int | None
-    cancel_wished_at: int | None
+    cancel_reason: str | None
 
     def is_to_end(self, now: int) -> bool:
         """Whether it must not be started any more: it was to start by now, or somebody wants it cancelled."""
-        return self.cancel_wished_at is not None or (self.overdue_at is not None and self.overdue_at <= now)
+        return self.cancel_reason is not None or (self.overdue_at is not None and self.overdue_at <= now)
 
 
 claim_order = attrgetter("rank", "run_at", "id")
@@ -74,7 +74,8 @@ def job_of_claim(row: ClaimRow, plan: str | bytes) -> Job:
         row.first_started_at,
         row.queue,
         row.key,
-        row.cancel_wished_at is not None,
+        row.cancel_reason is not None,
+        row.cancel_reason or CANCELLED,
     )
 
 

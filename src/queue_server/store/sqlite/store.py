@@ -114,7 +114,7 @@ class SqliteStore:
         for one in amended:
             if isinstance(one.answer, CancelWish):
                 for listener in self._cancel_listeners:
-                    listener(one.answer.job_id, one.answer.claim_seq)
+                    listener(one.answer.job_id, one.answer.claim_seq, one.answer.reason)
         return amended
 
     async def purge(self, ended_before: Mapping[State, int], now: int, limit: int) -> int:

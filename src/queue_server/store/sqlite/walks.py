@@ -130,17 +130,19 @@ def _by_due_time(checks: Checks) -> Walk:
     return _walk("job indexed by job_due", [Fragment("job.state = 'scheduled'")], checks, "state")
 
 
-def _by_end(states: Iterable[State], checks: Checks) -> Walk:
-    """The walk on ended jobs, also where other states are asked for. One that has not ended has no time of its end."""
-    limits = [Fragment("job.ended_at is not null"), *([checks["ended"]] if "ended" in checks else [])]
-    ranges = [all_of((compared("job.state", "=", state), *limits)) for state in states if state.is_final]
+def _by_end(states: Iterable[State], checks: Checks, *limits: Fragment) -> Walk:
+    """The walk on ended jobs. The times of their end are `limits`, or those of the span where that is in this order."""
+    index = Fragment("job.ended_at is not null")
+    ranges = [all_of((compared("job.state", "=", state), index, *limits)) for state in states]
     return _walk("job indexed by job_ended", ranges, checks, "state", "ended")
 
 
-def _by_time(states: tuple[State, ...], checks: Checks) -> Iterator[Walk]:
+def _by_time(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
+    """Walks on what happened in a time. A job that has not ended is not among those that ended then."""
     yield from _by_creation(checks)
-    if "ended" in checks and any(state.is_final for state in states):
-        yield _by_end(states, checks)
+    ended = [state for state in states if state.is_final]
+    if "ended" in checks and ended:
+        yield _by_end(ended, checks, checks["ended"])
 
 
 def _by_creation(checks: Checks) -> Iterator[Walk]:

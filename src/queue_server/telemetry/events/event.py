@@ -37,7 +37,7 @@ TYPE_OF_END = {
 """By the state that a transition leads to. A job that goes on past its request stays running."""
 
 
-class JobEvent(msgspec.Struct, frozen=True):
+class JobEvent(msgspec.Struct, frozen=True, gc=False):
     """What happened to a job `at` a time (µs), and the job as it was after that."""
 
     type: EventType

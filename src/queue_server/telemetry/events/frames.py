@@ -16,7 +16,7 @@ SECOND = 1_000_000
 _encode = msgspec.json.Encoder().encode
 
 
-class EventView(msgspec.Struct, frozen=True):
+class EventView(msgspec.Struct, frozen=True, gc=False):
     """The data of an event. An `error` or `reason` is cut to 1,000 characters."""
 
     type: EventType

@@ -72,8 +72,8 @@ def _tags(endpoints: Iterable[Endpoint]) -> Iterable[Schema]:
     yield from ({"name": name} for name in used if name not in TAGS)
 
 
-def _paths(endpoints: Iterable[Endpoint], schemas: Schemas) -> Schema:
+def _paths(endpoints: Sequence[Endpoint], schemas: Schemas) -> Schema:
     paths: Schema = {}
     for endpoint in sorted(endpoints, key=lambda endpoint: [*TAGS].index(endpoint.tag) if endpoint.tag in TAGS else 99):
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation_of(endpoint, schemas)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation_of(endpoint, schemas, endpoints)
     return paths

@@ -10,6 +10,7 @@ from queue_server.domain.job import Attempt, JobRecord, JobRequest, Plan
 from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.retry import Retry, RetryWish
 from queue_server.domain.state import State
+from queue_server.web.v1.batch import JobList
 from queue_server.web.v1.views import (
     AttemptsView,
     CountsView,
@@ -82,7 +83,7 @@ def examples() -> Mapping[Any, Any]:
     """An example for a type, as JSON's own types."""
     made = {
         JobRequest: _REQUEST,
-        list[JobRequest]: [_REQUEST, JobRequest(command=HttpCommand(url="https://example.com/"))],
+        JobList: [_REQUEST, JobRequest(command=HttpCommand(url="https://example.com/"))],
         JobView: job_view(_JOB),
         JobPageView: JobPageView([job_view(_JOB)], None),
         AttemptsView: AttemptsView([attempt_view(_ATTEMPT)]),

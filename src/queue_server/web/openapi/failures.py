@@ -1,7 +1,6 @@
 """The answers that tell of an error: problem details under /v1, the first API's own shape elsewhere."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import msgspec
 
@@ -13,18 +12,20 @@ from queue_server.web.v1.views import ProblemView
 
 ALWAYS = (400, 503)
 WITH_BODY = (408, 413)
-CAUSES: Mapping[int, str] = {
-    400: "The request is not valid; every error is listed.",
-    403: "A setting of the server forbids it.",
-    404: "There is no such thing.",
-    408: "The body came too slowly.",
-    409: "It is not in a state for this.",
-    410: "The job of this idempotency key has been deleted.",
-    413: "The body is too large.",
-    416: "The range is outside the output.",
-    422: "The idempotency key belongs to another request.",
-    503: "Not now: the server is stopping, full, or can't write. Try again after `Retry-After` seconds.",
+CAUSES: Mapping[int, tuple[str, str]] = {
+    400: ("Bad Request", "The request is not valid; every error is listed."),
+    403: ("Forbidden", "A setting of the server forbids it."),
+    404: ("Not Found", "There is no such thing."),
+    408: ("Request Timeout", "The body came too slowly."),
+    409: ("Conflict", "It is not in a state for this."),
+    410: ("Gone", "The job of this idempotency key has been deleted."),
+    413: ("Content Too Large", "The body is too large."),
+    416: ("Range Not Satisfiable", "The range is outside the output."),
+    422: ("Unprocessable Content", "The idempotency key belongs to another request."),
+    503: ("Service Unavailable", "Not now: the server is stopping, full, or can't write. Try again later."),
 }
+"""By status: its words (RFC 9110 section 15), and what it means here."""
+
 HEADERS: Mapping[int, Mapping[str, str]] = {
     416: {"Content-Range": "How many bytes there are: `bytes */SIZE`."},
     503: {"Retry-After": "Seconds after which to try again."},
@@ -58,21 +59,21 @@ def failures_of(endpoint: Endpoint) -> Schema:
 def failure_components() -> Schema:
     """The answers that the references mean."""
     components: Schema = {}
-    for status, cause in CAUSES.items():
+    for status, (title, cause) in CAUSES.items():
         headers = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.get(status, {}).items()
         }
         for prefix, media_type, schema in (("Problem", PROBLEM, "Problem"), ("Classic", JSON, "ClassicError")):
-            content: Schema = {"schema": reference(schema), "example": _example(prefix, status, cause)}
+            content: Schema = {"schema": reference(schema), "example": _example(prefix, status, title, cause)}
             response: Schema = {"description": cause, "content": {media_type: content}}
             components[f"{prefix}{status}"] = response | ({"headers": headers} if headers else {})
     return components
 
 
-def _example(prefix: str, status: int, cause: str) -> Schema:
+def _example(prefix: str, status: int, title: str, cause: str) -> Schema:
     if prefix == "Classic":
         return {"status": status, "data": cause}
-    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": cause}
+    return {"type": "about:blank", "title": title, "status": status, "detail": cause}
 
 
 def _name(status: int, endpoint: Endpoint) -> str:

@@ -1,6 +1,5 @@
 """The parameters of a request: in its path, its query and its headers."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,9 +7,11 @@ import msgspec
 from msgspec import NODEFAULT, UNSET
 
 from queue_server.web.endpoint import Endpoint
+from queue_server.web.openapi.names import path_parameters
 from queue_server.web.openapi.rules import RULES, TAG_NAME, TAG_VALUE
 from queue_server.web.openapi.schemas import Schema, Schemas
 from queue_server.web.openapi.types import sentence_of
+from queue_server.web.openapi.words import WORDS
 
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
@@ -20,7 +21,7 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "file": ("The file's name.", {"type": "string", "pattern": "^[a-z.-]+$"}),
 }
 HEADER_SCHEMAS: Mapping[str, Schema] = {
-    "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255},
+    "Idempotency-Key": {"type": "string", "maxLength": 255, "pattern": "^[!-~](?:[ -~]*[!-~])?$"},
 }
 TEXT: Schema = {"type": "string"}
 TAGS: Schema = {
@@ -46,17 +47,11 @@ def parameters_of(endpoint: Endpoint, schemas: Schemas) -> Iterator[Schema]:
         yield {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
     if endpoint.query is not None:
         for field in msgspec.structs.fields(endpoint.query):
-            rule = RULES.get(f"{endpoint.query.__name__}/{field.encode_name}", {})
-            yield _of_query(field, schemas.of(field.type) | rule)
+            yield _of_query(field, f"{endpoint.query.__name__}/{field.encode_name}", schemas)
     if endpoint.takes_tags:
         yield TAGS
     for name, description in endpoint.headers.items():
         yield {"name": name, "in": "header", "description": description, "schema": HEADER_SCHEMAS.get(name, TEXT)}
-
-
-def path_parameters(path: str) -> list[str]:
-    """The names of the parameters in a path."""
-    return re.findall(r"\{(\w+)\}", path)
 
 
 def types_of_query(endpoint: Endpoint) -> list[Any]:
@@ -64,12 +59,12 @@ def types_of_query(endpoint: Endpoint) -> list[Any]:
     return [] if endpoint.query is None else [field.type for field in msgspec.structs.fields(endpoint.query)]
 
 
-def _of_query(field: msgspec.structs.FieldInfo, found: Schema) -> Schema:
-    schema = _without_null(found)
+def _of_query(field: msgspec.structs.FieldInfo, path: str, schemas: Schemas) -> Schema:
+    schema = _without_null(schemas.of(field.type) | RULES.get(path, {}))
     parameter: Schema = {"name": field.encode_name, "in": "query"}
     if field.required:
         parameter["required"] = True
-    if sentence := schema.pop("description", None) or sentence_of(field.type):
+    if sentence := WORDS.get(path) or schema.pop("description", None) or sentence_of(field.type):
         parameter["description"] = sentence
     if field.default not in (NODEFAULT, UNSET, None, ""):
         schema["default"] = msgspec.to_builtins(field.default)

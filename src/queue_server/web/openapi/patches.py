@@ -1,10 +1,10 @@
 """The merge patch (RFC 7396) of a job: every member may be left out, and null takes it away."""
 
+from queue_server.domain.revising import FIXED
 from queue_server.web.openapi.schemas import Schema
 
 MERGE_PATCH = "application/merge-patch+json"
 NAME = "JobPatch"
-FIXED = ("idempotency_key",)
 _OBJECT: Schema = {"type": ["object", "null"]}
 
 

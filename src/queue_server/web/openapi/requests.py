@@ -1,27 +1,28 @@
 """From the declaration of a request to its Operation Object."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from queue_server.web.answers import JSON
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.openapi.examples import examples
 from queue_server.web.openapi.failures import failures_of
+from queue_server.web.openapi.links import links_of
+from queue_server.web.openapi.names import name_of
 from queue_server.web.openapi.parameters import parameters_of, types_of_query
 from queue_server.web.openapi.patches import MERGE_PATCH, NAME
 from queue_server.web.openapi.schemas import Schema, Schemas, reference
 
 _EXAMPLES = examples()
-VERBS = {"GET": "get", "POST": "add", "PATCH": "change", "DELETE": "delete"}
 
 
-def operation_of(endpoint: Endpoint, schemas: Schemas) -> Schema:
-    """All that the document says of one request."""
+def operation_of(endpoint: Endpoint, schemas: Schemas, endpoints: Sequence[Endpoint]) -> Schema:
+    """All that the document says of one of the requests."""
     operation: Schema = {
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
-        "operationId": endpoint.operation_id or name_of(endpoint.method, endpoint.path),
+        "operationId": name_of(endpoint),
     }
     if endpoint.description:
         operation["description"] = _joined(endpoint.description)
@@ -32,7 +33,10 @@ def operation_of(endpoint: Endpoint, schemas: Schemas) -> Schema:
             "required": endpoint.is_body_required,
             "content": _contents(endpoint.body, schemas),
         }
-    answers = {str(status): _answer(answer, schemas) for status, answer in endpoint.answers.items()}
+    answers = {
+        str(status): _answer(answer, schemas) | _links(links_of(endpoint, status, endpoints))
+        for status, answer in endpoint.answers.items()
+    }
     operation["responses"] = dict(sorted((failures_of(endpoint) | answers).items()))
     return operation
 
@@ -42,21 +46,6 @@ def types_of(endpoint: Endpoint) -> Iterator[Any]:
     yield from types_of_query(endpoint)
     contents = (*endpoint.body, *(answer.content for answer in endpoint.answers.values() if answer.content))
     yield from (content.type for content in contents if content.type is not None and content.media_type != MERGE_PATCH)
-
-
-def name_of(method: str, path: str) -> str:
-    """A name for clients: `getJobs`, `changeJob`, `getJobOutput`, `cancelJob`, `retryJobs`, `heartbeatJobAttempt`."""
-    path, _, action = path.removeprefix("/v1").strip("/").partition(":")
-    words: list[str] = []
-    for part in path.split("/"):
-        if part.startswith("{"):
-            words[-1] = words[-1].removesuffix("s")
-        else:
-            words.append(part)
-    if method == "POST" and not action and len(words) > 1 and path.rpartition("/")[0].endswith("}"):
-        action = words.pop()
-    name = "".join(word[:1].upper() + word[1:] for word in re.split(r"\W+", " ".join(words)))
-    return (action or VERBS[method]) + name
 
 
 def _joined(text: str) -> str:
@@ -71,6 +60,10 @@ def _answer(answer: Answer, schemas: Schemas) -> Schema:
     if answer.content is not None:
         response["content"] = _contents((answer.content,), schemas)
     return response
+
+
+def _links(links: Schema) -> Schema:
+    return {"links": links} if links else {}
 
 
 def headers_of(sentences: Mapping[str, str]) -> Schema:

@@ -1,7 +1,8 @@
 """What JSON schemas have to say of jobs beyond their types: the rules of `domain/checks.py` as keywords.
 
-By component, or by component and member; the keywords replace those that msgspec made. Where a rule is wider than
-keywords can say (a URL's host, codes in their order), the schema says the part that it can, and the server the rest.
+By component, or by component and member; the keywords replace those that msgspec made, a reference all of them. Where a
+rule is wider than keywords can say (a URL's host, codes in their order), the schema says the part that it can, and the
+server the rest.
 """
 
 import re
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from queue_server.domain.job import JobRequest
+from queue_server.domain.revising import FIXED
 from queue_server.domain.state import State
 from queue_server.telemetry.events.event import EventType
 
@@ -41,6 +44,10 @@ def _not_both(one: str, other: str, *, may_be_null: tuple[str, ...] = ()) -> Key
     return {"not": {"required": [one, other], "properties": given}}
 
 
+def _just(one: str, other: str) -> Keywords:
+    return {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+
+
 _EXPECTED_STATUS: Keywords = {
     "anyOf": [
         {"type": "string", "pattern": _codes(_STATUS)},
@@ -62,6 +69,8 @@ _CODE: Keywords = {
 }
 _TIME: Keywords = {"format": "date-time"}
 _TEXTS: Keywords = {"type": ["object", "null"], "additionalProperties": {"type": "string", "pattern": NO_NUL}}
+
+CHANGEABLE = tuple(name for name in JobRequest.__struct_fields__ if name not in FIXED)
 
 _TAG_MEMBERS: Keywords = {
     "patternProperties": {TAG_NAME.replace("^", r"^tag\."): TAG_VALUE},
@@ -98,7 +107,6 @@ RULES: Mapping[str, Keywords] = {
         ],
     },
     "HttpCommand/url": {
-        "format": "uri",
         "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^\\x00-\\x20\\x7f/?#\\\\][^\\x00-\\x1f\\x7f]*$",
     },
     "HttpCommand/headers": {
@@ -110,7 +118,7 @@ RULES: Mapping[str, Keywords] = {
     },
     "HttpCommand/body_base64": {"contentEncoding": "base64"},
     "HttpCommand/expect": _EXPECTED_STATUS,
-    "ExecCommand": {"oneOf": [{"required": ["cmd"]}, {"required": ["args"]}]},
+    "ExecCommand": {"oneOf": [_just("cmd", "args"), _just("args", "cmd")]},
     "ExecCommand/cmd": {"pattern": NO_NUL},
     "ExecCommand/cwd": {"pattern": "^/[^\\x00]*$"},
     "ExecCommand/env": _TEXTS | {"propertyNames": {"pattern": "^[^\\x00=]+$"}},
@@ -121,6 +129,7 @@ RULES: Mapping[str, Keywords] = {
         "examples": ["429,500-599"],
     },
     "FilterMembers": _TAG_MEMBERS,
+    "FilterMembers/tags": {"propertyNames": {"pattern": TAG_NAME}, "additionalProperties": TAG_VALUE},
     **{
         f"{struct}/{time}_{side}": _TIME
         for struct in ("FilterMembers", "ListParameters")
@@ -130,5 +139,5 @@ RULES: Mapping[str, Keywords] = {
     "ListParameters/state": _list_of(State),
     "StreamQuery/state": _list_of(State),
     "StreamQuery/type": _list_of(EventType),
-    "RetryMany/changes": {"$ref": "#/components/schemas/JobPatch", "type": "object"},
+    "RetryMany/changes": {"propertyNames": {"enum": [*CHANGEABLE]}},
 }

@@ -87,7 +87,9 @@ def _component(type_: type[Any], schema: Schema) -> Schema:
 
 def _member(path: str, schema: Schema, sentences: Mapping[str, str]) -> Schema:
     sentence = WORDS.get(path) or schema.get("description") or sentences.get(path.partition("/")[2])
-    return schema | RULES.get(path, {}) | ({"description": sentence} if sentence else {})
+    rule = RULES.get(path, {})
+    kept = {} if "$ref" in rule else schema
+    return kept | rule | ({"description": sentence} if sentence else {})
 
 
 def _plain(docstring: str) -> str:

@@ -1,6 +1,8 @@
 """A sentence for each member that a client writes, for its documentation. A test holds that none is left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from queue_server.domain.state import State
 
 _TIMEOUT = "Seconds for an attempt."
 
@@ -13,6 +15,46 @@ _RETRY = {
     "retry_on": "The statuses or exit codes after which it is tried again; after all unless given.",
     "max_duration": "Seconds since its first attempt started after which it is not tried again.",
 }
+
+_JOB = {
+    "id": "The job's id.",
+    "state": "Where the job stands.",
+    "priority": "Higher runs earlier.",
+    "context": "The client's label.",
+    "key": "The client's free key.",
+    "queue": "The lane that it waits in.",
+    "command": "What it runs.",
+    "callback_done": "Runs when the job has ended; only where set.",
+    "callback_failed": "Runs when the job has failed; only where set.",
+    "retry": "When it is tried again; only where it can be.",
+    "report": "What a callback reports; only in callbacks.",
+    "expires_at": "When it fails unless it has started, in microseconds since 1970; only where set.",
+    "deadline": "When it fails unless it has ended, in microseconds since 1970; only where set.",
+    "retention": "Seconds that it is kept once it has ended; only where set.",
+    "tags": "The client's names and values; only where set.",
+    "attempt": "The number of its last attempt.",
+    "attempts": "How often it has been started.",
+    "outcome": "How its last attempt ended.",
+    "exit_code": "The HTTP status or exit code of its last attempt.",
+    "error": "What went wrong in its last attempt.",
+    "reason": "Why it is in its state, where that is not plain.",
+    "output": "What its last attempt printed, or its target answered.",
+    "error_output": "What its last attempt printed to stderr.",
+    "time_added": "When it was added.",
+    "time_started": "When its last attempt started.",
+    "time_due": "When it is, or was, due.",
+    "time_completed": "When it became final.",
+}
+_SHORT = ("id", "state", "priority", "time_added", "time_completed")
+_WHOLE = tuple(name for name in _JOB if name not in ("queue", "key", "attempt"))
+_REPORT = ("state", "exit_code", "attempts", "context", "error", "output")
+_EVENT = ("state", "queue", "context", "key", "attempt", "outcome", "exit_code", "error", "reason")
+_STATUS = "The HTTP status once more."
+
+
+def _of_job(component: str, members: Iterable[str]) -> dict[str, str]:
+    return {f"{component}/{member}": _JOB[member] for member in members}
+
 
 WORDS: Mapping[str, str] = {
     "JobRequest": "A job. Only `command` is required.",
@@ -54,4 +96,77 @@ WORDS: Mapping[str, str] = {
     "Unreadable/type": "A command that this version can't read.",
     "Unreadable/reason": "Why not.",
     **{f"{name}/{member}": sentence for name in ("Retry", "RetryWish") for member, sentence in _RETRY.items()},
+    **_of_job("ShortJob", _SHORT),
+    **_of_job("WholeJob", _WHOLE),
+    **_of_job("Report", _REPORT),
+    **_of_job("Event", _EVENT),
+    "Report/job_id": "The job that has ended.",
+    "Event/type": "What happened.",
+    "Event/job_id": "To which job.",
+    "Event/at": "When.",
+    "Added/status": "That it worked.",
+    "Added/job_id": "The job's id.",
+    "Batch/ids": "The ids of the jobs, in their order.",
+    "Batch/count": "How many they are.",
+    "Batch/replayed": "How many of them had been there before.",
+    "JobPage/items": "The jobs.",
+    "Attempts/items": "The attempts.",
+    "Operations/items": "The operations.",
+    "Attempt/started_at": "When it started.",
+    "Attempt/ended_at": "When it ended.",
+    "Slots/total": "How many jobs may run at once.",
+    "Slots/free": "How many more could now.",
+    "Stats/version": "The server's version.",
+    "Stats/jobs": "How many jobs are in each state.",
+    "Stats/slots": "How many jobs may run at once.",
+    **{f"Counts/{state}": f"How many jobs are {state}." for state in State},
+    "Operation/id": "The operation's id.",
+    "Operation/action": "What it does with each job.",
+    "Operation/state": "Where it stands.",
+    "Operation/created_at": "When it was asked for.",
+    "Operation/ended_at": "When it was over.",
+    "Matched/matched": "How many jobs match.",
+    "Matched/dry_run": "Whether they were only counted.",
+    "Matched/operation": "What works on them now.",
+    "Explanation/id": "The job's id.",
+    "Explanation/state": "Where the job stands.",
+    "Heartbeat/job_id": "The job's id.",
+    "Heartbeat/claim": "The claim of the attempt.",
+    "Heartbeat/heartbeat_until": "When the next sign of life has to come.",
+    "Heartbeat/cancel_requested": "Whether to stop: somebody wants the job cancelled.",
+    "Problem/type": "Always `about:blank`: the status says what kind of problem it is.",
+    "Problem/status": _STATUS,
+    "ClassicError/status": _STATUS,
+    "ClassicError/data": "What happened, in one sentence.",
+    "ClassicError/errors": "Everything that was found to be wrong.",
+    "ClassicErrorItem/path": "Where: a JSON pointer (RFC 6901).",
+    "ClassicErrorItem/message": "What, in words.",
+    "JobStatus/status": _STATUS,
+    "JobStatus/data": "The job.",
+    "JobData/status": _STATUS,
+    "JobData/data": "The job.",
+    "ServerStatus/status": _STATUS,
+    "ServerStatus/data": "How much there is to do.",
+    "Running/version": "The server's version.",
+    "Running/status": "That it runs.",
+    "Health/status": "That it answers.",
+    "Readiness/status": "Whether it takes jobs.",
+    "Filter/state": "In one of these states.",
+    "Filter/type": "With a command of this type.",
+    "Filter/queue": "Of this queue.",
+    "Filter/context": "With this context.",
+    "Filter/key": "With this key.",
+    "Filter/parent_id": "That report the end of this job.",
+    "Filter/tags": "With these tags.",
+    "Filter/created_after": "Created at this time or later.",
+    "Filter/created_before": "Created before this time.",
+    "Filter/ended_after": "Ended at this time or later.",
+    "Filter/ended_before": "Ended before this time.",
+    "Filter/ids": "With one of these ids.",
+    "OutputQuery/stream": "`output` is stdout or the response's body, `head` the response's status line and headers.",
+    "OutputQuery/attempt": "The attempt's number; the last one unless given.",
+    "OutputQuery/follow": "Whether to send the output as it comes, until the attempt ends.",
+    "OperationsQuery/limit": "How many operations a page may hold.",
+    "RetryMany/changes": "A merge patch, as JobPatch; a job that it does not fit is skipped.",
+    **{f"{body}/filter": "Which jobs." for body in ("CancelMany", "RetryMany", "DeleteMany")},
 }

@@ -6,8 +6,10 @@ event loop is never held for long: the others have their turn between any two pa
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -35,6 +37,9 @@ Content-Type says. It has 1 to {JOBS_LIMIT} jobs and up to the setting `max_batc
 All jobs are stored, in one transaction, or none is. Errors point at the job by its place, from 0: `/12/command/url`;
 100 of them are listed at most.
 """
+
+
+JobList = Annotated[list[JobRequest], Meta(min_length=1, max_length=JOBS_LIMIT)]
 
 
 class BatchView(msgspec.Struct, frozen=True):
@@ -69,7 +74,7 @@ class Batches:
                 tag="jobs",
                 headers={"Idempotency-Key": "Stands for the whole batch: sent again, it adds nothing."},
                 body=(
-                    Content(list[JobRequest], description="The jobs as an array."),
+                    Content(JobList, description="The jobs as an array."),
                     Content(JobRequest, NDJSON, "One job a line."),
                 ),
                 answers={

@@ -217,7 +217,7 @@ def job_view(job: JobRecord) -> JobView:
         job.parent_id,
         job.node_id,
         job.claim_seq,
-        job.cancel_wished_at is not None,
+        job.cancel_wished_at is not None and job.state is State.RUNNING,
         rfc3339(job.overdue_at) if job.is_continued else None,
     )
 

@@ -22,6 +22,8 @@ ENDS = {
     "give_back": (State.AVAILABLE,),
     "rescue": (State.AVAILABLE, State.FAILED),
     "snooze": (State.SCHEDULED,),
+    "expire": (State.FAILED,),
+    "go_on": (State.RUNNING,),
 }
 """Where each rule can lead; tests/domain holds it against `decide`."""
 
@@ -30,6 +32,8 @@ NOTES = {
     ("retry_or_fail", State.FAILED): "no attempts left",
     ("rescue", State.AVAILABLE): "node died",
     ("rescue", State.FAILED): "node died three times",
+    ("expire", State.FAILED): "not started in time",
+    ("go_on", State.RUNNING): "goes on past its request",
 }
 
 

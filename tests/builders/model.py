@@ -181,9 +181,7 @@ def _record(job_id: int, row: NewJob) -> JobRecord:
     given = set(row.__struct_fields__) & set(JobRecord.__struct_fields__)
     nothing = dict.fromkeys(("node_id", "claimed_at", "ended_at"))
     members = {name: getattr(row, name) for name in given}
-    return JobRecord(
-        id=job_id, attempt=0, claim_seq=0, reason="", plan=decode_plan(row.payload), **(nothing | members)
-    )
+    return JobRecord(id=job_id, attempt=0, claim_seq=0, reason="", plan=decode_plan(row.payload), **(nothing | members))
 
 
 def _claimed(record: JobRecord, wish: Claim) -> JobRecord:

@@ -122,6 +122,8 @@ def test_many_are_changed_without_a_question_when_yes_is_said(qs: CommandLine, m
 
 
 def test_a_person_is_asked_and_sees_how_far_it_is(qs: CommandLine, many: Stub) -> None:
+    half = of(operation(done=600))
+    many.tell("GET /v1/operations/5", *[half] * 4, of(operation("completed", done=1200, skipped=4)))
     ran = qs.on_terminal("cancel", "--state", "failed", typed={"[y/N]": b"y\n"})
     assert ran.code == 0
     assert "cancel 1,204 jobs? [y/N]: y" in ran.out
@@ -129,7 +131,7 @@ def test_a_person_is_asked_and_sees_how_far_it_is(qs: CommandLine, many: Stub) -
     assert "skipped" in ran.out
 
 
-@pytest.mark.parametrize("answer", [b"\n", b"n\n", b"\x03"])
+@pytest.mark.parametrize("answer", [b"\n", b"n\n", b"\x04"])
 def test_nothing_happens_unless_the_person_says_yes(qs: CommandLine, many: Stub, answer: bytes) -> None:
     ran = qs.on_terminal("cancel", "--state", "failed", typed={"[y/N]": answer})
     assert ran.code == 130

@@ -112,7 +112,7 @@ def test_top_on_a_terminal_goes_on_until_q(qs: CommandLine, stub: Stub) -> None:
     assert "2 of 100 used" in ran.out
     assert "last failures" in ran.out
     assert "ended" in ran.out
-    assert ran.out.rstrip().endswith("\x1b[?25h")  # the cursor is back
+    assert ran.out.endswith("\x1b[?25h\x1b[?1049l")  # the cursor and the screen from before are back
 
 
 def test_top_on_a_terminal_ends_with_ctrl_c(qs: CommandLine, stub: Stub) -> None:

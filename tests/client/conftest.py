@@ -1,5 +1,8 @@
+import queue
 import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -48,3 +51,34 @@ def real(request: pytest.FixtureRequest, server: CommandLine) -> Iterator[Talk]:
     """Either client, talking to the real server."""
     with request.param(server.url) as talk:
         yield talk
+
+
+class Continuing(ThreadingHTTPServer):
+    """A target that goes on past its requests; the job and the claim of each are in `claims`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Continue)
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        self.claims: queue.Queue[tuple[int, int]] = queue.Queue()
+
+
+class _Continue(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(202)
+        self.send_header("X-Queue-Continue", "true")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.server.claims.put((int(self.headers["X-Queue-Job-Id"]), int(self.headers["X-Queue-Claim"])))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def continuing() -> Iterator[Continuing]:
+    with Continuing() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -14,6 +14,7 @@ from tests.clients.php import Php, Thrown
 from tests.support.server import Server
 from tests.support.target import Reply, Target
 from tests.support.tools import needs
+from tests.support.waiting import until
 
 pytestmark = needs("php")
 
@@ -22,11 +23,11 @@ LATER = "'command' => ['type' => 'http', 'url' => 'http://127.0.0.1:9/'], 'delay
 
 
 @contextmanager
-def held(target: Target, path: str) -> Iterator[str]:
-    """The url of a request that is answered when the block has ended."""
+def held(target: Target, path: str, *then: Reply) -> Iterator[str]:
+    """A url whose first request is answered when the block has ended; `then` are the answers of those after it."""
     may_end = threading.Event()
     try:
-        yield target.on(path, Reply(200, b"at last", hold=may_end))
+        yield target.on(path, Reply(200, b"at last", hold=may_end), *then)
     finally:
         may_end.set()
 
@@ -199,12 +200,12 @@ def test_waiting_survives_a_restart(
     make_php: Maker, make_server: Callable[..., Server], target: Target, path: str
 ) -> None:
     server = make_server("--shutdown-grace", "0").start()
-    with held(target, path) as url:
+    with held(target, path, Reply(200)) as url:
         job_id = server.add({"type": "http", "url": url})
         target.wait(path)
-        restart = threading.Thread(target=lambda: (server.kill(), server.start(), target.on(path)))
+        restart = threading.Thread(target=lambda: (server.kill(), server.start()))
         restart.start()
-        ended = make_php(server.url, retries=9)("return $queue->wait($in['id']);", id=job_id)
+        ended = make_php(server.url, retries=9)("return $queue->wait($in['id'], 60);", id=job_id)
         restart.join()
     assert ended["state"] == "completed"
 
@@ -374,6 +375,57 @@ def test_many_jobs_are_cancelled_run_again_and_deleted(php: Php, path: str) -> N
 def test_an_operation_that_has_ended_or_is_not_there_says_so(php: Php) -> None:
     with pytest.raises(Thrown, match="NotFound"):
         php("$queue->operation(999999999);")
+
+
+# Work that goes on past its request
+
+CONTINUES = Reply(202, headers=[("X-Queue-Continue", "true")])
+
+
+@pytest.fixture
+def claim(server: Server, target: Target, path: str) -> dict[str, int]:
+    """The job and the claim of a request that was answered with "I go on"."""
+    job_id = server.add({"type": "http", "url": target.on(path, CONTINUES)})
+    (request,) = target.wait(path)
+    until(lambda: server.job(job_id)["heartbeat_until"], 15, "the answer's arrival")
+    return {"id": job_id, "claim": int(request.header("X-Queue-Claim") or 0)}
+
+
+def test_continued_work_is_completed(php: Php, claim: dict[str, int]) -> None:
+    heartbeat, running, completed, output = php(
+        """
+        $heartbeat = $queue->heartbeat($in['id'], $in['claim'], 90.5, 'half of it');
+        $running = $queue->get($in['id']);
+        $completed = $queue->complete($in['id'], $in['claim'], 'ü', 7);
+        return [$heartbeat, $running, $completed, $queue->output($in['id'])];
+        """,
+        **claim,
+    )
+    assert (heartbeat["job_id"], heartbeat["claim"]) == (claim["id"], claim["claim"])
+    assert heartbeat["cancel_requested"] is False
+    assert (running["state"], running["heartbeat_until"]) == ("running", heartbeat["heartbeat_until"])
+    assert "half of it" in running["reason"]
+    assert (completed["state"], completed["exit_code"], output) == ("completed", 7, "ü")
+
+
+def test_continued_work_fails(php: Php, claim: dict[str, int]) -> None:
+    job = php("return $queue->fail($in['id'], $in['claim'], 'no ink', 'out', 3, 1.5);", **claim)
+    assert (job["state"], job["error"], job["exit_code"]) == ("failed", "no ink", 3)
+
+
+@pytest.mark.parametrize(("call", "state"), [("complete", "completed"), ("fail", "failed")])
+def test_a_connection_that_breaks_loses_no_result(
+    make_php: Maker, server: Server, claim: dict[str, int], call: str, state: str
+) -> None:
+    with line_to(server.port, lost, whole) as line:
+        job = make_php(line.url)(f"return $queue->{call}($in['id'], $in['claim']);", **claim)
+    assert job["state"] == state
+
+
+@pytest.mark.parametrize("call", ["heartbeat", "complete", "fail"])
+def test_a_claim_that_is_over_is_in_conflict(php: Php, claim: dict[str, int], call: str) -> None:
+    with pytest.raises(Thrown, match="Conflict"):
+        php(f"$queue->complete($in['id'], $in['claim']); $queue->{call}($in['id'], $in['claim'] - 1);", **claim)
 
 
 # Events

@@ -13,7 +13,7 @@ from queue_server.domain.state import State
 from queue_server.telemetry.events import recent
 from queue_server.telemetry.events.event import EventType, JobEvent
 from queue_server.telemetry.events.filters import EVERYTHING, EventFilter
-from queue_server.telemetry.events.frames import PING
+from queue_server.telemetry.events.frames import PING, EventView
 from queue_server.telemetry.events.reader import TOO_MUCH, Reader
 from queue_server.telemetry.job_events import JobEvents
 from tests.builders.event_streams import Told, events_in, told
@@ -94,6 +94,7 @@ async def test_events_of_a_job_come_in_order_with_growing_ids() -> None:
         ("run-3", "job.failed"),
     ]
     assert all(one.data["type"] == one.name for one in listener.events)
+    assert all(list(one.data) == list(EventView.__struct_fields__) for one in listener.events)
     assert listener.events[2].data == {
         "type": "job.failed",
         "job_id": 3,

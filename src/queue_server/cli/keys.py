@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from queue_server.cli.terminal import is_terminal
 
+QUIT = "q"
+"""The key that ends a program, also when nobody can press it any more."""
+
 WaitForKey = Callable[[float], str]
 
 
@@ -30,7 +33,12 @@ def single_keys() -> Generator[WaitForKey]:
 
 def _key(descriptor: int, seconds: float) -> str:
     ready, _, _ = select.select([descriptor], [], [], seconds)
-    return os.read(descriptor, 1).decode("latin-1") if ready else ""
+    if not ready:
+        return ""
+    try:
+        return os.read(descriptor, 1).decode("latin-1") or QUIT
+    except OSError:  # the terminal is gone
+        return QUIT
 
 
 def _pause(seconds: float) -> str:

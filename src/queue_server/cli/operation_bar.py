@@ -44,7 +44,8 @@ class Bar:
         handled = operation.done + operation.skipped
         skipped = f", {operation.skipped:,} skipped" if operation.skipped else ""
         told = f"{operation.done:,} of {operation.matched:,}{skipped}"
-        self._progress.update(self._task, completed=handled, total=max(operation.matched, handled), told=told)
+        most = max(operation.matched, handled)
+        self._progress.update(self._task, completed=handled, total=most, told=told, refresh=True)
 
 
 @contextmanager

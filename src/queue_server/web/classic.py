@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from queue_server import __version__
@@ -72,12 +71,6 @@ class Classic:
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self.routes = [
-            Route("/", self.root),
-            Route("/jobs/status", self.status),
-            Route("/jobs/status/{job_id}", self.job_status),
-            Route("/jobs/get/{job_id}", self.job),
-        ]
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

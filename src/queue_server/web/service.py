@@ -6,7 +6,6 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from queue_server.operations.add import AddJob
 from queue_server.web.answers import JsonResponse
@@ -32,7 +31,6 @@ class Service:
 
     def __init__(self, add: AddJob) -> None:
         self._add = add
-        self.routes = [Route("/healthz", self.healthz), Route("/readyz", self.readyz)]
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

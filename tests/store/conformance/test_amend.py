@@ -27,7 +27,7 @@ async def test_rule_sees_the_jobs_as_readers_see_them_in_the_order_of_the_ids(st
     ids = [await add_one(store, new_job(context=str(n), tags={"n": str(n)})) for n in range(5)]
     await claim(store, node)
     seen = []
-    amended = await store.amend([ids[3], ids[0], ids[4]], lambda record: seen.append(record))
+    amended = await store.amend([ids[3], ids[0], ids[4]], seen.append)
     assert [record.id for record in seen] == [one.record.id for one in amended] == [ids[3], ids[0], ids[4]]
     assert seen == [await store.get(record.id) for record in seen]
     assert [one.answer for one in amended] == [None] * 3

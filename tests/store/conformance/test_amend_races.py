@@ -11,7 +11,16 @@ from queue_server.domain.wishes import CancelWish, Refusal, Removal, Revision, T
 from queue_server.store.contract import Claim, Slots
 from tests.builders.jobs import HTTP, NOW, SECOND, decided, new_job
 from tests.builders.rules import cancelling, removing, reporting, retrying, revising, running_now
-from tests.builders.stores import ALL_SLOTS, add_and_claim, add_and_continue, add_and_end, add_one, all_jobs, amend_one, claim
+from tests.builders.stores import (
+    ALL_SLOTS,
+    add_and_claim,
+    add_and_continue,
+    add_and_end,
+    add_one,
+    all_jobs,
+    amend_one,
+    claim,
+)
 
 
 async def test_patches_at_the_same_time_are_all_kept(store):

@@ -76,7 +76,11 @@ async def test_job_whose_target_falls_silent_is_timed_out(store, node, backend, 
     assert list((await store.turn([change], None)).applied) == [True]
     record = await store.get(job.id)
     assert record.state is (State.AVAILABLE if retry else State.FAILED)
-    assert (record.outcome, record.error, record.node_id) == (TIMED_OUT, "no heartbeat came in time from its target", None)
+    assert (record.outcome, record.error, record.node_id) == (
+        TIMED_OUT,
+        "no heartbeat came in time from its target",
+        None,
+    )
     (attempt,) = await store.attempts(job.id)
     assert (attempt.started_at, attempt.ended_at, attempt.node_id) == (NOW, late, node.id)
     assert list(await store.overdue(late + DAY, 10)) == []

@@ -199,9 +199,7 @@ class StoreMachine(RuleBasedStateMachine):
         found = {record.id: record for record in self.run(all_jobs(self.store))}
         assert found == self.model.rows
         tagged = {job_id for job_id, record in self.model.rows.items() if (record.plan.tags or {}).get("a") == "1"}
-        page = self.run(
-            self.store.find_ids(JobFilter(tags={"a": "1"}), after=0, last=self.model.highest, limit=10_000)
-        )
+        page = self.run(self.store.find_ids(JobFilter(tags={"a": "1"}), after=0, last=self.model.highest, limit=10_000))
         assert set(page.ids) == tagged
 
     @invariant()
@@ -232,22 +230,16 @@ class StoreMachine(RuleBasedStateMachine):
         return new_job(now=self.now, **of_job)
 
     def _rule(self, wish: str, patch: bytes, claim_seq: int) -> Rule:
-        match wish:
-            case "cancel":
-                return rules.cancelling(now=self.now)
-            case "revise":
-                return rules.revising(patch, now=self.now)
-            case "retry":
-                return rules.retrying(patch, now=self.now)
-            case "run":
-                return rules.running_now
-            case "remove":
-                return rules.removing
-            case "extend":
-                return rules.extending(claim_seq, 3.0, "on", now=self.now)
-            case "report":
-                return rules.reporting(claim_seq, SUCCEEDED, now=self.now)
-        return rules.reporting(claim_seq, FAILED, now=self.now)
+        return {
+            "cancel": rules.cancelling(now=self.now),
+            "revise": rules.revising(patch, now=self.now),
+            "retry": rules.retrying(patch, now=self.now),
+            "run": rules.running_now,
+            "remove": rules.removing,
+            "extend": rules.extending(claim_seq, 3.0, "on", now=self.now),
+            "report": rules.reporting(claim_seq, SUCCEEDED, now=self.now),
+            "report a failure": rules.reporting(claim_seq, FAILED, now=self.now),
+        }[wish]
 
     def _decide(self, about: Job, kind: OutcomeKind) -> Transition:
         retry_after = 1.0 if kind is OutcomeKind.SNOOZED else None

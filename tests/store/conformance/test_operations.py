@@ -158,9 +158,7 @@ async def test_cancelled_operation_ends_between_two_pages(store):
     job_ids = list(await store.add([new_job() for _ in range(40)]))
     operation_id = await store.add_operation(operation(matched=40))
     cancel = Step(operation_id=operation_id, next_id=0, state=OperationState.CANCELLED, ended_at=NOW)
-    pages = [
-        store.amend([job_id], cancelling(), Step(operation_id=operation_id, next_id=job_id)) for job_id in job_ids
-    ]
+    pages = [store.amend([job_id], cancelling(), Step(operation_id=operation_id, next_id=job_id)) for job_id in job_ids]
     pages.insert(20, store.amend((), nothing, cancel))
     results = await asyncio.gather(*pages)
     assert [bool(result) for result in results] == [n < 20 for n in range(41)]

@@ -188,7 +188,10 @@ async def test_full_pages_pass_over_nothing(store, node, backend):
 async def test_jobs_are_deleted_after_reopening_too(backend):
     async with opened(backend) as store:
         node = await store.register("here", 1, NOW)
-        ids = [await ended(store, node, State.COMPLETED, NOW - DAY), await ended(store, node, State.FAILED, retention=1)]
+        ids = [
+            await ended(store, node, State.COMPLETED, NOW - DAY),
+            await ended(store, node, State.FAILED, retention=1),
+        ]
     async with opened(backend) as store:
         assert await store.purge({State.COMPLETED: NOW, State.FAILED: NOW}, NOW + DAY, 100) == 2
         assert [backend.rows_of(job_id) for job_id in ids] == [0, 0]

@@ -5,7 +5,7 @@ import pytest
 
 from queue_server.domain.job import decode_plan
 from queue_server.domain.lifecycle import decide
-from queue_server.domain.outcome import FAILED, SUCCEEDED, TIMED_OUT, OutcomeKind, Output
+from queue_server.domain.outcome import FAILED, SUCCEEDED, TIMED_OUT, OutcomeKind, Output, Timings
 from queue_server.domain.retry import Retry
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.store.contract import Claim
@@ -219,6 +219,14 @@ async def test_output_comes_back_byte_for_byte(store, node, kind):
     (attempt,) = await store.attempts(about.id)
     sizes = Output(size=OUTPUTS[kind].size, error_size=OUTPUTS[kind].error_size)
     assert attempt.output == sizes, "of the output only its size is read"
+
+
+async def test_attempt_is_recorded_with_when_it_was_due_and_how_long_its_parts_took(store, node):
+    for timings in (Timings(), Timings(0, 5), Timings(1_000, 2**40), Timings(7, None)):
+        about = await add_and_claim(store, node, new_job(delay=-SECOND))
+        await store.turn([decided(about, timings=timings)], None)
+        (attempt,) = await store.attempts(about.id)
+        assert (attempt.due_at, attempt.timings) == (NOW - SECOND, timings)
 
 
 async def test_outputs_of_all_sizes_share_a_turn(store, node):

@@ -103,7 +103,12 @@ async def test_failed_sync_is_never_tried_again(disk, backend):
         await store.add([new_job()])
     syncs = len(disk.accesses)
     disk.sync_error = None
-    for work in (store.add([new_job()]), store.turn((), None), store.purge({State.FAILED: 0}, NOW, 1), store.deregister(1)):
+    for work in (
+        store.add([new_job()]),
+        store.turn((), None),
+        store.purge({State.FAILED: 0}, NOW, 1),
+        store.deregister(1),
+    ):
         with pytest.raises(StoreUnavailable, match="nothing more is accepted"):
             await work
     with pytest.raises(StoreUnavailable, match="nothing more is accepted"):
@@ -273,9 +278,10 @@ async def test_page_of_a_purge_that_failed_is_not_passed_over(store, node, backe
     def full(_session: Session) -> None:
         raise apsw.FullError("x")
 
-    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+    with monkeypatch.context() as patch:
         patch.setattr(Session, "commit", full)
-        await store.purge({State.COMPLETED: NOW}, NOW, 100)
+        with pytest.raises(StoreUnavailable):
+            await store.purge({State.COMPLETED: NOW}, NOW, 100)
     assert await store.purge({State.COMPLETED: NOW}, NOW, 100) == 1
     assert await store.counts() == backend.recount()
 

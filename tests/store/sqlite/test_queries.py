@@ -41,13 +41,18 @@ def plan(database, name: str, *values: object) -> list[str]:
         ("next_due", (), "SEARCH job USING COVERING INDEX job_due"),
         ("expired", (10,), "SEARCH job USING INDEX job_state (state=?)"),
         ("overdue", (0, 10), "SEARCH job USING INDEX job_overdue (overdue_at<?)"),
-        ("purgeable", ("completed", 0, 1, 10), "SEARCH job USING INDEX job_ended (state=? AND ended_at>? AND ended_at<?)"),
+        (
+            "purgeable",
+            ("completed", 0, 1, 10),
+            "SEARCH job USING INDEX job_ended (state=? AND ended_at>? AND ended_at<?)",
+        ),
         ("kept_too_long", (0, 10), "SEARCH job USING INDEX job_kept (keep_until<?)"),
         ("load_next_id", (), "SEARCH sequence USING PRIMARY KEY (name=?)"),
         ("save_next_id", (1,), "SEARCH sequence USING PRIMARY KEY (name=?)"),
         ("delete_once", (0, 10), "SEARCH once USING PRIMARY KEY (scope=? AND key=?)"),
         ("delete_once", (0, 10), "SEARCH once USING COVERING INDEX once_until (until<?)"),
         ("get", (1,), "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("ahead", ("http", 1, 1, 1, 9), "SEARCH job USING COVERING INDEX job_claim (type=? AND (rank,run_at)<(?,?))"),
         ("attempts", (1,), "SEARCH attempt USING PRIMARY KEY (job_id=?)"),
         ("output", (1, None), "SEARCH attempt USING PRIMARY KEY (job_id=?)"),
         ("finish", (1,) * 11, "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"),
@@ -152,7 +157,9 @@ def test_every_query_is_used():
 
 
 def test_every_query_that_is_used_exists():
-    used = re.findall(r'(?:\b_?(?:run|bulk|find_in_bulk|value|rows|read)|QUERIES)[\(\[]"(\w+)"', "".join(_python_files()))
+    used = re.findall(
+        r'(?:\b_?(?:run|bulk|find_in_bulk|value|rows|read)|QUERIES)[\(\[]"(\w+)"', "".join(_python_files())
+    )
     assert set(used) <= set(NAMES)
 
 

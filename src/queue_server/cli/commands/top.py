@@ -6,7 +6,7 @@ from collections import deque
 import click
 
 from queue_server.cli.client import connect
-from queue_server.cli.keys import single_keys
+from queue_server.cli.keys import QUIT, single_keys
 from queue_server.cli.options import DURATION, server_option
 from queue_server.cli.snapshot import Snapshot, rates, take
 from queue_server.cli.terminal import console, is_terminal
@@ -43,7 +43,7 @@ def _watch(client: Client, interval: float) -> None:
         while True:
             speed = rates(seen[0], seen[-1]) if len(seen) > 1 else None
             live.update(screen(seen[-1], speed, out.height, trouble), refresh=True)
-            if wait_for_key(interval) in ("q", "Q"):
+            if wait_for_key(interval) in (QUIT, QUIT.upper()):
                 return
             trouble = _look_again(client, seen)
 

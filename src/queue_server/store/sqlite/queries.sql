@@ -61,7 +61,7 @@ select json_group_array(
         rank, run_at, id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?3, ?4,
         coalesce((select length(plan) from payload where job_id = first.id), 0),
         queue, key, coalesce(first_started_at, ?3), overdue_at,
-        iif(cancel_wished_at is null, null, reason)
+        case when cancel_wished_at is not null then reason end
     )
 )
 from (select * from job where state = 'available' and type = ?1 order by rank, run_at, id limit ?2) as first;
@@ -93,8 +93,8 @@ with change (
 update job
 set state = change.state, run_at = coalesce(change.run_at, job.run_at), ended_at = change.ended_at,
     refunded = change.refunded, losses = change.losses,
-    reason = iif(change.ended_at is null and job.cancel_wished_at is not null, job.reason, change.reason),
-    overdue_at = iif(change.ended_at is null, coalesce(job.cancel_wished_at, change.overdue_at), null),
+    reason = case when change.ended_at is null and job.cancel_wished_at is not null then job.reason else change.reason end,
+    overdue_at = case when change.ended_at is null then coalesce(job.cancel_wished_at, change.overdue_at) end,
     keep_until = change.keep_until, node_id = case change.state when 'running' then job.node_id end
 from change
 where job.id = change.id and job.state = change.from_state and job.claim_seq = change.claim_seq
@@ -104,8 +104,8 @@ where job.id = change.id and job.state = change.from_state and job.claim_seq = c
 -- name: finish
 update job
 set state = ?4, run_at = coalesce(?5, run_at), ended_at = ?6, refunded = ?7, losses = ?8,
-    reason = iif(?6 is null and cancel_wished_at is not null, reason, ?9),
-    overdue_at = iif(?6 is null, coalesce(cancel_wished_at, ?10), null), keep_until = ?11,
+    reason = case when ?6 is null and cancel_wished_at is not null then reason else ?9 end,
+    overdue_at = case when ?6 is null then coalesce(cancel_wished_at, ?10) end, keep_until = ?11,
     node_id = case ?4 when 'running' then node_id end
 where id = ?1 and state = ?2 and claim_seq = ?3 and (?4 <> ?2 or (?4 = 'running' and ?10 is not null));
 
@@ -121,7 +121,7 @@ insert into attempt (
 -- name: expired
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
     queue, key, coalesce(first_started_at, claimed_at), null,
-    iif(cancel_wished_at is null, null, reason), 'running',
+    case when cancel_wished_at is not null then reason end, 'running',
     (select plan from payload where job_id = job.id)
 from job
 where state = 'running' and overdue_at is null and node_id not in (select id from node)
@@ -132,7 +132,7 @@ order by id limit ?1;
 -- name: overdue
 select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, coalesce(claimed_at, created_at),
     coalesce(node_id, 0), 0, queue, key, coalesce(first_started_at, claimed_at, created_at), overdue_at,
-    iif(cancel_wished_at is null, null, reason), state, (select plan from payload where job_id = job.id)
+    case when cancel_wished_at is not null then reason end, state, (select plan from payload where job_id = job.id)
 from job
 where overdue_at <= ?1
 order by overdue_at, id limit ?2;

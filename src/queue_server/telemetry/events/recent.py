@@ -27,14 +27,13 @@ class RecentEvents:
 
     def add(self, event: JobEvent) -> int:
         """Keep an event; its number."""
-        number = self.last + 1
-        if number - self.first >= self.kept:
-            self._forget_first()
+        self.last = number = self.last + 1
         slot = number % self.kept
+        if self._events[slot] is not None:
+            self._forget_first()
         self._events[slot] = event
         self._encoded[slot] = None
-        self.last = number
-        if event.error or event.reason:
+        if event.reason or event.error:
             self._characters += _characters(event)
             while self._characters > CHARACTERS_KEPT and self.first < number:
                 self._forget_first()
@@ -72,7 +71,7 @@ class RecentEvents:
     def _forget_first(self) -> None:
         slot = self.first % self.kept
         event = self._events[slot]
-        if event is not None and (event.error or event.reason):
+        if event is not None and (event.reason or event.error):
             self._characters -= _characters(event)
         self._events[slot] = self._encoded[slot] = None
         self.first += 1

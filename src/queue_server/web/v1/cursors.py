@@ -31,11 +31,11 @@ def cursor_of(order: Order, position: Position) -> str:
 
 def place_of(cursor: str) -> tuple[Order, Position]:
     """The order and the position that a cursor was made of; ValueError if it is none."""
-    data = base64.b64decode(cursor, altchars=b"-_", validate=True)
-    place, check = data[: _PLACE.size], data[_PLACE.size :]
-    if len(place) != _PLACE.size or check != _SUM.pack(zlib.crc32(place, _SEED)):
+    data = base64.urlsafe_b64decode(cursor)
+    if len(data) != _PLACE.size + _SUM.size or data[:1] not in _ORDERS:
         raise ValueError("not a cursor")
-    letter, value, id_ = _PLACE.unpack(place)
-    if letter not in _ORDERS:
-        raise ValueError("not a cursor of this version")
-    return _ORDERS[letter], Position(value, id_)
+    letter, value, id_ = _PLACE.unpack_from(data)
+    order, position = _ORDERS[letter], Position(value, id_)
+    if cursor_of(order, position) != cursor:
+        raise ValueError("not the cursor of its place")
+    return order, position

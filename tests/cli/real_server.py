@@ -12,11 +12,11 @@ ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[CommandLine]:
-    """The command line, talking to a server of its own on a free port."""
-    with (folder / "log").open("wb") as log:
+def running_server(folder: Path, port: int = 0) -> Iterator[CommandLine]:
+    """The command line, talking to a server of its own, by default on a free port."""
+    with (folder / "log").open("ab") as log:
         process = CommandLine(folder).start(
-            *("serve", "--port", "0", "--exec", "any", "--shutdown-grace", "0"),
+            *("serve", "--port", str(port), "--exec", "any", "--shutdown-grace", "0"),
             *("--db", f"sqlite:///{folder}/jobs.db"),
         )
         try:

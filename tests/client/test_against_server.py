@@ -1,6 +1,5 @@
 """Both clients and the real server together: every request of the API once."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +7,8 @@ import msgspec
 import pytest
 
 from queue_server.client import Client, Conflict, Deleted, IdempotencyMismatch, Invalid, NotFound, StillGoingOn
-from tests.cli.running import CommandLine
 from tests.client.talking import Talk
+from tests.support.waiting import until
 
 LATER = timedelta(hours=1)
 
@@ -120,8 +119,7 @@ def test_a_waiting_job_is_changed_and_run(real: Talk, client: Client) -> None:
 
 def test_jobs_are_cancelled_retried_and_deleted(real: Talk, client: Client) -> None:
     job_id = client.add(cmd="sleep 60").id
-    while client.get(job_id).state != "running":
-        time.sleep(0.01)
+    until(lambda: client.get(job_id).state == "running")
     with pytest.raises(Conflict):
         real.call("delete", job_id)
     with pytest.raises(Conflict):
@@ -157,22 +155,25 @@ def test_the_events_of_a_job_tell_its_life(real: Talk, client: Client) -> None:
 
 def test_the_events_of_all_jobs_are_filtered_and_resumed(real: Talk, client: Client) -> None:
     context = f"events of {type(real).__name__}"
-    first = client.add(cmd="true", context=context, delay=LATER).id
-    stream = real.items("events", context=context, type=["job.updated", "job.cancelled"])
-    start = client.events(context=context, last_event_id="0")
-    assert next(start).type == "reset"
-    start.close()
-    del stream
-    every = real.items("events", first)
-    assert next(every).job.id == first
-    client.update(first, {"priority": 1})
-    seen = next(every)
-    assert (seen.type, seen.job_id, bool(seen.id)) == ("job.updated", first, True)
-    every.close()
-    client.cancel(first)
-    resumed = real.items("events", last_event_id=seen.id, context=context, type="job.cancelled")
-    assert next(resumed).job_id == first
+    job_id = client.add(cmd="true", context=context, delay=LATER).id
+    of_job = real.items("events", job_id)
+    assert next(of_job).job.id == job_id
+    client.update(job_id, {"priority": 1})
+    seen = next(of_job)
+    of_job.close()
+    assert (seen.type, seen.job_id, bool(seen.id)) == ("job.updated", job_id, True)
+    client.update(job_id, {"priority": 2})
+    client.cancel(job_id)
+    resumed = real.items("events", last_event_id=seen.id, context=context, type=["job.cancelled", "job.failed"])
+    event = next(resumed)
     resumed.close()
+    assert (event.type, event.job_id, event.context) == ("job.cancelled", job_id, context)
+
+
+def test_an_event_of_another_run_of_the_server_gets_a_reset(real: Talk) -> None:
+    stream = real.items("events", last_event_id="of another run")
+    assert next(stream).type == "reset"
+    stream.close()
 
 
 def test_many_jobs_are_changed_by_a_filter(real: Talk, client: Client) -> None:
@@ -200,12 +201,12 @@ def test_statistics_and_the_description_are_there(real: Talk) -> None:
     assert msgspec.json.decode(real.call("openapi"))["openapi"].startswith("3.1")
 
 
-def test_jobs_go_on_past_their_request(real: Talk, server: CommandLine, continuing: Any) -> None:
+def test_jobs_go_on_past_their_request(real: Talk, continuing: Any) -> None:
     job = real.call("add", url=continuing.url)
     job_id, claim = continuing.claims.get(timeout=20)
     assert job_id == job.id
-    while not (now := real.call("get", job_id)).heartbeat_until:
-        time.sleep(0.01)
+    until(lambda: real.call("get", job_id).heartbeat_until)
+    now = real.call("get", job_id)
     assert now.state == "running"
     beat = real.call("heartbeat", job_id, claim, timeout=120, message="half done")
     assert beat.heartbeat_until > now.heartbeat_until
@@ -216,8 +217,7 @@ def test_jobs_go_on_past_their_request(real: Talk, server: CommandLine, continui
         real.call("heartbeat", job_id, claim)
     real.call("retry", job_id)
     _, claim = continuing.claims.get(timeout=20)
-    while not real.call("get", job_id).heartbeat_until:
-        time.sleep(0.01)
+    until(lambda: real.call("get", job_id).heartbeat_until)
     failed = real.call("fail", job_id, claim, error="no disk", exit_code=28)
     assert (failed.state, failed.exit_code) == ("failed", 28)
     assert "no disk" in failed.error

@@ -8,7 +8,7 @@ import msgspec
 from tests.performance import children
 from tests.performance.figures import Figure
 from tests.performance.jobs import LAST, http_job
-from tests.performance.sections import accepts, both, drain, exec, latency, memory, start, waiting  # noqa: A004
+from tests.performance.sections import accepts, both, drain, exec, latency, lists, memory, start, waiting  # noqa: A004
 from tests.performance.stage import Bench, Stage, ballast_of, running_stage
 
 # Accepts leave jobs waiting, so they come last; memory is looked at after everything.
@@ -41,6 +41,8 @@ def measure(bench: Bench, database: Path, waiting: int) -> Iterator[Figure]:
     sections = bench.options.sections
     if "start" in sections:
         yield from told(bench, start.measure(bench, database, waiting))
+    if "lists" in sections:
+        yield from told(bench, () if waiting else lists.measure(bench))  # they bring jobs of their own
     with running_stage(bench, database, waiting) as stage:
         for name, of_stage in MEASURES.items():
             if name in sections:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-SECTIONS = ("start", "latency", "exec", "drain", "both", "waiting", "accepts", "memory")
+SECTIONS = ("start", "lists", "latency", "exec", "drain", "both", "waiting", "accepts", "memory")
 BACKLOG = 1_000_000
 
 
@@ -22,6 +22,8 @@ class Scale:
     exec_jobs: int = 2_000
     latency_samples: int = 500
     starts: int = 3
+    list_jobs: int = 1_000_000
+    list_pages: int = 10
 
 
 QUICK = Scale(
@@ -32,6 +34,8 @@ QUICK = Scale(
     exec_jobs=300,
     latency_samples=150,
     starts=1,
+    list_jobs=50_000,
+    list_pages=2,
 )
 
 

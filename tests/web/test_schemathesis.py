@@ -1,4 +1,4 @@
-"""The server is as its OpenAPI document says: schemathesis asks all that the document allows, and all that it doesn't."""
+"""The server is as its OpenAPI document says: schemathesis asks what the document allows, and what it doesn't."""
 
 import os
 import random

@@ -2,8 +2,8 @@
 
 Arguments: the database file, how many, and the time of the first in µs. Hands in the jobs stored.
 
-Nearly all have completed. Up to 4,000 have failed, all of them among the oldest; one runs; the newest are due after years.
-There are contexts, queues, keys and tags that many jobs have and others that few have, which are among the oldest.
+Nearly all have completed. Up to 4,000 have failed, all of them among the oldest; one runs; the newest are due after
+years. There are contexts, queues, keys and tags of many jobs, and others of few jobs, which are among the oldest.
 """
 
 import sys

@@ -16,7 +16,7 @@ from queue_server.store.sqlite.finding import SCAN_LIMIT, find, find_ids
 from tests.builders.jobs import NOW, SECOND, new_job
 from tests.builders.lists import END, expected, filters, populated
 from tests.builders.properties import limits
-from tests.performance.programs.history import BEGIN, EVERY, fill
+from tests.performance.programs.history import EVERY, fill
 
 BY_ID = (Order.NEWEST, Order.OLDEST)
 BY_END = (Order.ENDED_LAST, Order.ENDED_FIRST)
@@ -194,8 +194,8 @@ FEW_AND_MANY = {
     "context": ("default", "shop", "rare", "none"),
     "key": ("tenant-7",),
     "tags": ({"customer": "acme"}, {"order": "4711"}, {"region": "eu", "customer": "acme"}),
-    "created_before": (BEGIN + HISTORY // 2 * EVERY,),
-    "ended_before": (BEGIN + HISTORY // 2 * EVERY, BEGIN + 100 * EVERY),
+    "created_before": (NOW + HISTORY // 2 * EVERY,),
+    "ended_before": (NOW + HISTORY // 2 * EVERY, NOW + 100 * EVERY),
 }
 FILTERS = [{name: value} for name, values in FEW_AND_MANY.items() for value in values]
 PAIRS = [one | other for one, other in itertools.combinations(FILTERS, 2) if one.keys().isdisjoint(other)]
@@ -205,7 +205,7 @@ PAIRS = [one | other for one, other in itertools.combinations(FILTERS, 2) if one
 def history(tmp_path_factory):
     """A reader of a database with many jobs."""
     path = tmp_path_factory.mktemp("history") / "queue.db"
-    fill(path, HISTORY)
+    fill(path, HISTORY, NOW)
     with closing(open_reader(path)) as one:
         yield one
 

@@ -14,6 +14,7 @@ from queue_server.web.openapi.parameters import parameters_of, types_of_query
 from queue_server.web.openapi.patches import MERGE_PATCH, NAME
 from queue_server.web.openapi.schemas import Schema, Schemas, reference
 
+EVENT_STREAM = "text/event-stream"
 _EXAMPLES = examples()
 
 
@@ -82,9 +83,26 @@ def _media_type(content: Content, schemas: Schemas) -> Schema:
     if content.media_type == MERGE_PATCH:
         return {"schema": reference(NAME), "example": {"priority": 900, "key": None}}
     schema = schemas.of(content.type)
+    if content.media_type == EVENT_STREAM:
+        return {"schema": _event(content, schema)}
     if content.media_type != JSON:
         return {"schema": {"type": "string", "description": content.description}, "x-item-schema": schema}
     if content.description:
         schema = {**schema, "description": content.description}
     example = _EXAMPLES.get(content.type)
     return {"schema": schema} | ({"example": example} if example is not None else {})
+
+
+def _event(content: Content, data: Schema) -> Schema:
+    """One event of a stream, whose other parts are texts."""
+    text: Schema = {"type": "string"}
+    return {
+        "description": content.description,
+        "type": "object",
+        "properties": {
+            "id": text | {"description": "Resume after it with `Last-Event-ID`."},
+            "event": text | {"description": "What happened; `job` and `reset` are explained above."},
+            "data": text | {"contentMediaType": JSON, "contentSchema": {"anyOf": [data, {"type": "object"}]}},
+        },
+        "required": ["id", "event", "data"],
+    }

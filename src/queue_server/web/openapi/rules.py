@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from queue_server.domain.command import QUERY_METHODS
 from queue_server.domain.job import JobRequest
 from queue_server.domain.revising import FIXED
 from queue_server.domain.state import State
@@ -20,6 +21,7 @@ Keywords = dict[str, Any]
 TAG_NAME = "^[A-Za-z0-9._:-]{1,64}$"
 NO_CONTROLS = "^[^\\x00-\\x1f\\x7f]*$"
 NO_NUL = "^[^\\x00]*$"
+BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 HEADER_VALUE = "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$"
 OWN_HEADERS = "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"
@@ -64,6 +66,20 @@ _EXPECTED_EXIT: Keywords = {
     ],
     "examples": ["0,2-4"],
 }
+_PARAMS_AS_FORM_ARE_THE_BODY: Keywords = {
+    "not": {
+        "required": ["params"],
+        "properties": {
+            "params": {"type": "object", "minProperties": 1},
+            "method": {"not": {"enum": sorted(QUERY_METHODS)}},
+        },
+        "anyOf": [
+            {"required": ["json"]},
+            {"required": ["body"], "properties": {"body": {"type": "string"}}},
+            {"required": ["body_base64"], "properties": {"body_base64": {"type": "string"}}},
+        ],
+    }
+}
 _CODE: Keywords = {
     "anyOf": [{"type": "string", "pattern": _codes("[0-9]{1,3}")}, {"type": "integer", "minimum": 0, "maximum": 599}]
 }
@@ -78,10 +94,11 @@ _TAG_MEMBERS: Keywords = {
 }
 
 
-def _list_of(words: type[StrEnum]) -> Keywords:
+def _list_of(words: type[StrEnum], *, may_be_empty: bool = False) -> Keywords:
     """A text that names some of the words, separated by commas."""
     word = f"(?:{'|'.join(re.escape(word) for word in words)})"
-    return {"pattern": f"^{word}(?:,{word})*$", "examples": [",".join([*words][:2])]}
+    some = f"{word}(?:,{word})*"
+    return {"pattern": f"^(?:{some})?$" if may_be_empty else f"^{some}$", "examples": [",".join([*words][:2])]}
 
 
 RULES: Mapping[str, Keywords] = {
@@ -104,6 +121,7 @@ RULES: Mapping[str, Keywords] = {
             _not_both("json", "body", may_be_null=("json",)),
             _not_both("json", "body_base64", may_be_null=("json",)),
             _not_both("body", "body_base64"),
+            _PARAMS_AS_FORM_ARE_THE_BODY,
         ],
     },
     "HttpCommand/url": {
@@ -116,13 +134,13 @@ RULES: Mapping[str, Keywords] = {
         },
         "additionalProperties": {"type": "string", "pattern": HEADER_VALUE},
     },
-    "HttpCommand/body_base64": {"contentEncoding": "base64"},
+    "HttpCommand/body_base64": {"contentEncoding": "base64", "pattern": BASE64},
     "HttpCommand/expect": _EXPECTED_STATUS,
     "ExecCommand": {"oneOf": [_just("cmd", "args"), _just("args", "cmd")]},
     "ExecCommand/cmd": {"pattern": NO_NUL},
+    "ExecCommand/args": {"items": {"type": "string", "pattern": NO_NUL}},
     "ExecCommand/cwd": {"pattern": "^/[^\\x00]*$"},
     "ExecCommand/env": _TEXTS | {"propertyNames": {"pattern": "^[^\\x00=]+$"}},
-    "ExecCommand/stdin": {},
     "ExecCommand/expect": _EXPECTED_EXIT,
     "RetryWish/retry_on": {
         "anyOf": [*_CODE["anyOf"], {"type": "array", "items": _CODE}, {"type": "null"}],
@@ -137,7 +155,7 @@ RULES: Mapping[str, Keywords] = {
         for side in ("after", "before")
     },
     "ListParameters/state": _list_of(State),
-    "StreamQuery/state": _list_of(State),
-    "StreamQuery/type": _list_of(EventType),
+    "StreamQuery/state": _list_of(State, may_be_empty=True),
+    "StreamQuery/type": _list_of(EventType, may_be_empty=True),
     "RetryMany/changes": {"propertyNames": {"enum": [*CHANGEABLE]}},
 }

@@ -22,7 +22,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests docs README.md CHANGELOG.md Makefile pyproject.toml
+	$(BIN)/codespell src tests docs clients examples README.md CHANGELOG.md Makefile pyproject.toml
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .

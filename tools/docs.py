@@ -1,19 +1,27 @@
 """Writes the generated parts of the documentation (`make docs`). A test holds that they are current.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; docs/openapi.json is one as a whole.
 """
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from queue_server.clock import SystemClock
 from queue_server.config.catalog import catalog
+from queue_server.config.settings import Settings
 from queue_server.domain.lifecycle import TABLE, keep
 from queue_server.domain.outcome import OutcomeKind
 from queue_server.domain.state import State
+from queue_server.web.app import Services, endpoints_of
+from queue_server.web.endpoint import Endpoint
+from queue_server.web.openapi.document import encoded
+from queue_server.web.openapi.pages import Pages
 
 DOCS = Path(__file__).parent.parent / "docs"
+OPENAPI = DOCS / "openapi.json"
 
 ENDS = {
     "complete": (State.COMPLETED,),
@@ -93,8 +101,21 @@ def _first_line(rule: Callable[..., object]) -> str:
     return (rule.__doc__ or "").strip().splitlines()[0]
 
 
+def declared() -> Sequence[Endpoint]:
+    """Every request of a server with the settings' defaults; none of them can be answered, they only tell of it."""
+    services: dict[str, Any] = dict.fromkeys(Services.__struct_fields__)
+    others = endpoints_of(Services(**services), Settings(), SystemClock())
+    return [*others, *Pages(others).endpoints]
+
+
+def openapi() -> bytes:
+    """The OpenAPI document, as the server serves it."""
+    return encoded(declared())
+
+
 def main() -> int:
     """Write the documentation."""
+    OPENAPI.write_bytes(openapi())
     for page in sorted(DOCS.glob("*.md")):
         page.write_text(regenerate(page.read_text("utf-8")), "utf-8")
     return 0

@@ -798,11 +798,11 @@ final class Client
  * The other side: a script that a job requests, and that goes on working after its answer.
  *
  *     $job = QueueServer\Handler::fromRequest(new QueueServer\Client());
- *     $job->run(function (QueueServer\Handler $job): string {
+ *     $job->run(function (QueueServer\Handler $job): ?string {
  *         foreach ($addresses as $address) {
  *             send($address);
  *             if (!$job->heartbeat()) {
- *                 return 'stopped';      // somebody has cancelled it
+ *                 return null;           // somebody has cancelled it
  *             }
  *         }
  *         return 'all sent';             // the job's output
@@ -812,7 +812,8 @@ final class Client
  */
 final class Handler
 {
-    private bool $hasEnded = false;
+    /** Whether nothing is left to tell: the end was told, or is not ours to tell any more. */
+    private bool $isSettled = false;
 
     /**
      * @param int $jobId X-Queue-Job-Id
@@ -850,7 +851,7 @@ final class Handler
 
     /**
      * Go on in the background, do the work, and tell how it ended: complete with the text that it returns, or failed
-     * with what it throws.
+     * with what it throws. Nothing is told once a heartbeat() was false: a cancelled job stays cancelled.
      *
      * @param callable(self): (string|null|void) $work
      * @param int|float|null $heartbeat as in continueInBackground()
@@ -899,12 +900,15 @@ final class Handler
         try {
             $message = $message === null ? null : Json::line($message);
 
-            return !$this->client->heartbeat($this->jobId, $this->claim, $timeout, $message)['cancel_requested'];
+            $isOver = $this->client->heartbeat($this->jobId, $this->claim, $timeout, $message)['cancel_requested'];
         } catch (Conflict | NotFound) {
-            return false;
+            $isOver = true;
         } catch (Unreachable | Unavailable) {
-            return true;
+            $isOver = false;
         }
+        $this->isSettled = $this->isSettled || $isOver;
+
+        return !$isOver;
     }
 
     /**
@@ -917,7 +921,7 @@ final class Handler
     {
         $output = $output === null ? null : Json::text($output);
         $this->client->complete($this->jobId, $this->claim, $output, $exitCode);
-        $this->hasEnded = true;
+        $this->isSettled = true;
     }
 
     /**
@@ -937,7 +941,7 @@ final class Handler
         $error = $error === null ? null : Json::line($error);
         $output = $output === null ? null : Json::text($output);
         $this->client->fail($this->jobId, $this->claim, $error, $output, $exitCode, $retryAfter);
-        $this->hasEnded = true;
+        $this->isSettled = true;
     }
 
     private function sendAnswer(int|float|null $heartbeat): void
@@ -968,9 +972,9 @@ final class Handler
     private function completeIfOurs(?string $output): void
     {
         try {
-            $this->hasEnded || $this->complete($output);
+            $this->isSettled || $this->complete($output);
         } catch (Conflict) {
-            $this->hasEnded = true; // it has been cancelled, or given to another claim
+            $this->isSettled = true; // it has been cancelled, or given to another claim
         }
     }
 
@@ -978,7 +982,7 @@ final class Handler
     {
         $error = error_get_last();
         $fatal = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR;
-        if (!$this->hasEnded && $error !== null && ($error['type'] & $fatal) !== 0) {
+        if ($error !== null && ($error['type'] & $fatal) !== 0) {
             $this->failQuietly(strtok($error['message'], "\n") ?: 'fatal error');
         }
     }
@@ -986,7 +990,10 @@ final class Handler
     /** Where nobody is left to be told that it did not work; the missing heartbeat ends the job then. */
     private function failQuietly(string $message): void
     {
-        $this->hasEnded = true;
+        if ($this->isSettled) {
+            return;
+        }
+        $this->isSettled = true;
         try {
             $this->fail($message);
         } catch (QueueServerException) {

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.running import CommandLine
-from tests.cli.stub_server import Answer, Stub, job, of
+from tests.cli.stub_server import Answer, Stub, job, of, problem
 
 
 def page(*jobs: object, cursor: str | None = None) -> object:
@@ -145,11 +145,12 @@ def test_logs_of_a_running_job_says_how_to_wait(qs: CommandLine, stub: Stub) -> 
 def test_logs_follow_prints_each_attempt_until_the_job_has_ended(qs: CommandLine, stub: Stub) -> None:
     looks = [job(1, "available", attempt=0), job(1, "scheduled", attempt=1), job(1, "completed", attempt=2)]
     stub.tell("GET /v1/jobs/1", *map(of, looks))
-    parts = [Answer(pieces=(b"first ", b"try\n"), body=b""), Answer(pieces=(b"second\n",), body=b"")]
-    stub.tell("GET /v1/jobs/1/output", *parts)
+    first, second = Answer(pieces=(b"first ", b"try\n"), body=b""), Answer(pieces=(b"second\n",), body=b"")
+    no_more = problem(416, "no more")
+    stub.tell("GET /v1/jobs/1/output", first, no_more, second, no_more)
     ran = qs("logs", "-f", "1")
     assert (ran.code, ran.out, ran.err) == (0, "first try\nsecond\n", "")
-    queries = [asked.query for asked in stub.asked if asked.path.endswith("output")]
+    queries = [asked.query for asked in stub.asked if "follow" in asked.query]
     assert queries == [{"stream": "output", "attempt": number, "follow": "1"} for number in ("1", "2")]
 
 

@@ -42,15 +42,14 @@ def patient(request: pytest.FixtureRequest, restartable: Restartable) -> Iterato
         yield talk
 
 
-def test_jobs_are_added_while_the_server_restarts(patient: Talk, restartable: Restartable) -> None:
-    first = patient.call("add", url="http://127.0.0.1:9/", delay=9999).id
-    restart = threading.Thread(target=restartable.restart)
-    restart.start()
-    added = [first]
-    while restart.is_alive():
-        added.append(patient.call("add", url="http://127.0.0.1:9/", delay=9999).id)
-    restart.join()
-    with Client(restartable.url) as client:
+def test_jobs_are_added_while_the_server_restarts(restartable: Restartable) -> None:
+    with Client(restartable.url, retry_for=30) as client:
+        first = client.add(url="http://127.0.0.1:9/", delay=9999).id
+        restart = threading.Thread(target=restartable.restart)
+        restart.start()
+        added = [first]
+        while restart.is_alive():
+            added.append(client.add(url="http://127.0.0.1:9/", delay=9999).id)
         assert [job.id for job in client.jobs(sort="id")] == added
 
 

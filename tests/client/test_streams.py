@@ -95,28 +95,43 @@ def test_a_stream_of_nobody_is_unreachable(kind: type[SyncTalk]) -> None:
                 next(talk.items(method, *arguments))
 
 
+NO_MORE = of({"title": "Range Not Satisfiable", "status": 416}, 416)
+
+
 def pieces(*texts: bytes, breaks: bool = False) -> Answer:
     return Answer(200, b"", {}, texts, breaks)
+
+
+def ranges(stub: Stub) -> list[str | None]:
+    return [asked.headers.get("range") for asked in stub.asked if asked.path.endswith("output")]
 
 
 def test_an_output_is_followed_through_all_attempts(talk: Talk, stub: Stub) -> None:
     looks = [job(7, "running"), job(7, "scheduled", attempt=1), job(7, "completed", attempt=2)]
     stub.tell("GET /v1/jobs/7", *map(of, looks))
-    stub.tell("GET /v1/jobs/7/output", pieces(b"first ", b"try\n"), pieces(b"second\n"))
+    stub.tell("GET /v1/jobs/7/output", pieces(b"first ", b"try\n"), NO_MORE, pieces(b"second\n"), NO_MORE)
     assert b"".join(talk.items("follow_output", 7, stream="stderr")) == b"first try\nsecond\n"
-    queries = [asked.query for asked in stub.asked if asked.path.endswith("output")]
+    queries = [asked.query for asked in stub.asked if "follow" in asked.query]
     assert queries == [{"stream": "stderr", "attempt": number, "follow": "1"} for number in ("1", "2")]
+    assert ranges(stub) == [None, "bytes=10-", None, "bytes=7-"]
 
 
 def test_an_output_that_breaks_off_goes_on_where_it_was(talk: Talk, stub: Stub) -> None:
     stub.tell("GET /v1/jobs/7", of(job(7, "running")), of(job(7, "running")), of(job(7)))
-    stub.tell("GET /v1/jobs/7/output", pieces(b"one\n", b"tw", breaks=True), pieces(b"one", b"\ntwo\nthree"))
+    stub.tell("GET /v1/jobs/7/output", pieces(b"one\n", b"tw", breaks=True), pieces(b"one", b"\ntwo\nthree"), NO_MORE)
     assert b"".join(talk.items("follow_output", 7)) == b"one\ntwo\nthree"
+
+
+def test_what_a_server_that_stopped_kept_back_is_read_at_the_end(talk: Talk, stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7, "running")), of(job(7)))
+    stub.tell("GET /v1/jobs/7/output", pieces(b"one\n"), Answer(206, b"two\n"))
+    assert b"".join(talk.items("follow_output", 7)) == b"one\ntwo\n"
+    assert ranges(stub) == [None, "bytes=4-"]
 
 
 def test_one_attempt_is_followed_alone(talk: Talk, stub: Stub) -> None:
     stub.tell("GET /v1/jobs/7", of(job(7, "failed", attempt=3)))
-    stub.tell("GET /v1/jobs/7/output", pieces(b"x"))
+    stub.tell("GET /v1/jobs/7/output", pieces(b"x"), NO_MORE)
     assert list(talk.items("follow_output", 7, attempt=2)) == [b"x"]
 
 

@@ -155,21 +155,29 @@ def test_a_script_that_just_ends_leaves_the_result_to_another(stub: Stub, serve:
     assert stub.of(FAIL) == stub.of(COMPLETE) == []
 
 
-@pytest.mark.parametrize(
-    ("reply", "goes_on"),
-    [
-        (GOES_ON, "yes"),
-        (answer({"cancel_requested": True}), "no"),
-        (problem(409, "Claim 3 is over"), "no"),
-        (problem(404, "There is no job 7"), "no"),
-        (problem(503, "Stopping"), "yes"),
-        (Reply(raw=b""), "yes"),
-    ],
-)
-def test_a_heartbeat_says_whether_to_go_on(stub: Stub, serve: Serve, reply: Reply, goes_on: str) -> None:
+@pytest.mark.parametrize("reply", [GOES_ON, problem(503, "Stopping"), Reply(raw=b"")])
+def test_work_goes_on_also_while_the_server_is_away(stub: Stub, serve: Serve, reply: Reply) -> None:
     stub.on(HEARTBEAT, reply)
     request(serve("$job->run(fn (Handler $job) => $job->heartbeat() ? 'yes' : 'no');"))
-    assert told(stub, COMPLETE).json == {"output": goes_on}
+    assert told(stub, COMPLETE).json == {"output": "yes"}
+
+
+@pytest.mark.parametrize("then", ["return 'x'", "throw new Exception('x')", "undefined_function()"])
+@pytest.mark.parametrize(
+    "reply", [answer({"cancel_requested": True}), problem(409, "Claim 3 is over"), problem(404, "There is no job 7")]
+)
+def test_work_that_was_told_to_stop_tells_no_end(stub: Stub, serve: Serve, reply: Reply, then: str) -> None:
+    stub.on(HEARTBEAT, reply)
+    server = serve(
+        f"""
+        register_shutdown_function(fn () => register_shutdown_function(fn () => error_log('over')));
+        $job->run(function (Handler $job) {{ error_log($job->heartbeat() ? 'go on' : 'stop'); {then}; }});
+        """
+    )
+    request(server)
+    until(lambda: "over" in server.log, 30, "the end of the script")
+    assert "stop" in server.log
+    assert stub.of(COMPLETE) == stub.of(FAIL) == []
 
 
 def test_work_whose_job_was_taken_away_just_ends(stub: Stub, serve: Serve) -> None:

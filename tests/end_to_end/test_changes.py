@@ -214,3 +214,19 @@ def test_explanation_counts_who_is_before_it(make_server: Starter, target: Targe
     held.set()
     assert (told["facts"]["ahead"], told["facts"]["free_slots"]) == (2, 0)
     assert "all 1 job slots are taken and 2 jobs are before it" in told["sentence"]
+
+
+def test_report_may_be_repeated_and_its_words_may_be_anything(server: Server, target: Target, path: str) -> None:
+    accepted = Reply(202, b"", [("X-Queue-Continue", "true")])
+    job = server.add({"type": "http", "url": target.on(path, accepted)})
+    until(lambda: server.job(job)["heartbeat_until"])
+    attempt = f"/v1/jobs/{job}/attempts/1"
+    status, told = ask(server, "POST", f"{attempt}/heartbeat", {"message": "line 1\nline 2\0 " + "x" * 5000})
+    assert (status, told["cancel_requested"]) == (200, False)
+    reason = server.job(job)["reason"]
+    assert (reason[:20], len(reason)) == ("line 1 line 2 xxxxxx", 1000)
+    for _ in range(2):
+        status, ended = ask(server, "POST", f"{attempt}/fail", {"error": "first\nsecond"})
+        assert (status, ended["state"], ended["error"]) == (200, "failed", "first second")
+    status, problem = ask(server, "POST", f"{attempt}/complete")
+    assert (status, problem["detail"]) == (409, f"job {job} has failed; stop working on it")

@@ -1,9 +1,11 @@
 """When the engine looks for work, and when it lets the store sleep."""
 
+from queue_server.domain.state import State
 from queue_server.engine import demand as demand_module
 from queue_server.engine import heartbeat, rescuer
 from queue_server.engine.demand import Demand
 from queue_server.store.contract import NOTHING_CLAIMED, Claimed
+from tests.builders.jobs import job
 
 NOW = 1_000_000_000
 
@@ -37,6 +39,13 @@ def test_arrival_while_a_claim_is_on_its_way_is_not_forgotten() -> None:
     demand.arrived(0)
     demand.answered(NOTHING_CLAIMED)
     assert demand.is_there(NOW)
+
+
+def test_claim_that_found_overdue_jobs_only_is_asked_again() -> None:
+    demand = Demand()
+    demand.asked()
+    demand.answered(Claimed((), None, overdue=(job(State.AVAILABLE),)))
+    assert demand.is_there(NOW), "others may stand behind them"
 
 
 def test_sleep_lasts_until_the_next_job_is_due() -> None:

@@ -1,19 +1,24 @@
-"""Turns that fail: the dispatcher neither spins nor gives up."""
+"""Turns that fail: the dispatcher neither spins nor gives up. Jobs that are overdue: it ends them without a slot."""
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from queue_server.clock import SystemClock
 from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
+from queue_server.domain.state import State
 from queue_server.engine import dispatcher as dispatcher_module
 from queue_server.engine.dispatcher import Dispatcher
 from queue_server.engine.slots import SlotPool
 from queue_server.store.contract import Claim, Turn
 from queue_server.telemetry.job_events import JobEvents
+from tests.builders.jobs import EXEC, HTTP, NOW, decided, new_job
+from tests.builders.stores import SqliteBackend, opened
 
 
 class RefusingStore:
@@ -47,6 +52,44 @@ class Lines:
     def warning(self, event: str, **_fields: Any) -> None:
         """Keep a warning."""
         self.warnings.append(event)
+
+
+def test_overdue_jobs_are_ended_take_no_slot_and_hold_up_no_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(SqliteBackend(tmp_path)) as store:
+            node = await store.register("here", 3, NOW)
+            await store.add([new_job(priority=900, expires_at=NOW, callback_done=HTTP) for _ in range(10)])
+            await store.add([new_job(EXEC) for _ in range(5)])
+            slots, is_done, ended = SlotPool(3, 3, lambda: 0), asyncio.Event(), list[tuple[State, bool]]()
+
+            def start(job: Job) -> None:
+                assert slots.used <= 3
+                dispatcher.put(job, decided(job))
+
+            def note(_job: Job, change: Transition, is_applied: bool) -> None:
+                ended.append((change.state, is_applied))
+                if len(ended) == 25:
+                    is_done.set()
+
+            dispatcher = Dispatcher(
+                store,
+                node.id,
+                slots=slots,
+                clock=SystemClock(),
+                start=start,
+                ended=note,
+                events=JobEvents(SystemClock(), "run"),
+                log=Lines(),
+            )
+            running = asyncio.create_task(dispatcher.run())
+            await asyncio.wait_for(is_done.wait(), 30)
+            dispatcher.close()
+            await running
+            assert sorted(ended) == [(State.COMPLETED, True)] * 15 + [(State.FAILED, True)] * 10
+            assert (await store.counts())[State.COMPLETED] == 15, "the good ones and ten callbacks"
+            assert slots.used == 0
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("the disk is full"), StoreError("something else")])

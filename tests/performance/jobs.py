@@ -11,6 +11,14 @@ def http_job(url: str, priority: int = FIRST) -> bytes:
     return msgspec.json.encode({"priority": priority, "context": "benchmark", "command": command})
 
 
+def batch(url: str, count: int, **members: str) -> bytes:
+    """A batch of jobs that are all a little different; `members` are those of each command."""
+    commands = [{"type": "http", "url": f"{url}?mailing=1234&recipient={n}"} | members for n in range(count)]
+    if not members:
+        commands = [command | {"method": "POST", "params": {"username": "michael"}} for command in commands]
+    return msgspec.json.encode([{"context": "benchmark", "command": command} for command in commands])
+
+
 def exec_job() -> bytes:
     """A job that runs the shortest command there is."""
     command = {"type": "exec", "args": ["/bin/true"]}

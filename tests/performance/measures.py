@@ -8,10 +8,10 @@ import msgspec
 from tests.performance import children
 from tests.performance.figures import Figure
 from tests.performance.jobs import LAST, http_job
-from tests.performance.sections import accepts, both, drain, exec, latency, lists, memory, start, waiting  # noqa: A004
+from tests.performance.sections import accepts, batch, both, drain, exec, latency, lists, memory, start, waiting  # noqa: A004
 from tests.performance.stage import Bench, Stage, ballast_of, running_stage
 
-# Accepts leave jobs waiting, so they come last; memory is looked at after everything.
+# Accepts leave jobs waiting, so they come late; memory is looked at after everything but batches, which may be large.
 MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "latency": latency.measure,
     "exec": exec.measure,
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "waiting": waiting.measure,
     "accepts": accepts.measure,
     "memory": memory.measure,
+    "batch": batch.measure,
 }
 FILL_PARTS = 20
 SLOWEST_PER_S = 2_000

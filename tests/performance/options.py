@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-SECTIONS = ("start", "lists", "latency", "exec", "drain", "both", "waiting", "accepts", "memory")
+SECTIONS = ("start", "lists", "latency", "exec", "drain", "both", "waiting", "accepts", "memory", "batch")
 BACKLOG = 1_000_000
 
 

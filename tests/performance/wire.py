@@ -28,8 +28,8 @@ def message_length(buffer: bytes) -> int:
 
 
 def succeeded(answer: bytes) -> bool:
-    """Is this the beginning of an answer with status 200?"""
-    return answer.startswith(b"HTTP/1.1 200")
+    """Is this the beginning of an answer with status 200 or 201?"""
+    return answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201"))
 
 
 class Connection:
@@ -40,7 +40,7 @@ class Connection:
         self._connect()
 
     def exchange(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """Send one request and return the body of its answer; OSError when the status is not 200."""
+        """Send one request and return the body of its answer; OSError when the status is neither 200 nor 201."""
         if time.monotonic() - self._used > IDLE_S:
             self.close()
             self._connect()

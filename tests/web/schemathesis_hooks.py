@@ -25,17 +25,22 @@ def before_call(_context: HookContext, case: Case, **_arguments: Any) -> None:
     """Send no job off this machine and wait for nothing long.
 
     What JSON Schema can't say is mended where a request is meant to be good: whether a text names a host, whether the
-    codes that it names are in order and fit the command, whether a page gave a cursor. Numbers such as 5.0, which are
+    codes that it names are in order and fit the command, whether one delay is shorter than another, whether header and
+    body have the same idempotency key, whether a page gave a cursor. Numbers such as 5.0, which are
     whole ones to JSON Schema and not to the server, are written as 5.
     """
     is_positive = case.meta is None or case.meta.generation.mode.is_positive
     case.body = _tamed(case.body, is_positive=is_positive)
+    if is_positive and isinstance(case.body, dict) and "Idempotency-Key" in (case.headers or {}):
+        case.body.pop("idempotency_key", None)
     if isinstance(case.query, Mapping):
         case.query = _short(case.query, is_positive=is_positive)
 
 
 def _tamed(value: Any, *, is_positive: bool) -> Any:
     match value:
+        case {"min_delay": _, "max_delay": _, **others} if is_positive:
+            return _tamed(others, is_positive=True)
         case dict():
             return {name: _tamed_member(name, member, is_positive=is_positive) for name, member in value.items()}
         case list():

@@ -23,7 +23,10 @@ def downloaded(
 
 
 def followed(job_id: int, stream: str, attempt: int | None, retry_for: float) -> Exchange[None]:
-    """The output of this attempt; or of the latest one and all that come after it, until the job is final."""
+    """The output of this attempt; or of the latest one and all that come after it, until the job is final.
+
+    A server that stops ends its answers as if the attempts had ended. So what is left is read once they have.
+    """
     job = yield from ask(calls.job(job_id), retry_for)
     number = attempt or max(1, job.attempt)
     known = 0
@@ -32,6 +35,8 @@ def followed(job_id: int, stream: str, attempt: int | None, retry_for: float) ->
         before, known = known, (yield from _rest(calls.follow(job_id, stream, number), known))
         job = yield from ask(calls.job(job_id), retry_for)
         if _has_ended(job, number):
+            if rest := (yield from downloaded(job_id, stream, number, (known, None), retry_for)):
+                yield Item(rest)
             if number == attempt:
                 return
             number, known = number + 1, 0

@@ -156,7 +156,9 @@ def extend(record: JobRecord, claim_seq: int, seconds: float, message: str, now:
 
 
 def report(record: JobRecord, claim_seq: int, outcome: Outcome, *, now: int, chance: float) -> Answer:
-    """A running job's target says how the attempt ended."""
+    """A running job's target says how the attempt ended. To say so again changes nothing."""
+    if record.state is not State.RUNNING and record.claim_seq == claim_seq and record.outcome is outcome.kind:
+        return None
     if refusal := _not_of_claim(record, claim_seq):
         return refusal
     return decide(record.as_job(), outcome, Moment(now, record.claimed_at or now, chance))

@@ -22,6 +22,7 @@ from queue_server.executors.http_client.response import Response
 from queue_server.executors.http_request import message_of
 from queue_server.executors.live import LiveOutput, LiveOutputs
 
+ACCEPTED = 202
 HEARTBEAT_LEAST_S, HEARTBEAT_MOST_S = 0.1, 7 * 86_400.0
 """What a target may ask for; anything else is a mistake, and the setting counts."""
 
@@ -93,7 +94,7 @@ class HttpExecutor:
     def _judge(self, job: Job, command: HttpCommand, response: Response) -> Outcome:
         status, output, timings = response.status, response.snapshot(), response.timings
         if status in expected_codes(command.expect or HTTP_DEFAULT, HTTP_RANGE):
-            if status == HTTPStatus.ACCEPTED and job.plan.report is None and _goes_on(response):
+            if status == ACCEPTED and job.plan.report is None and _goes_on(response):
                 heartbeat = parse_heartbeat(response.header("x-queue-heartbeat"), self._heartbeat_timeout)
                 return Outcome(OutcomeKind.CONTINUED, status, output=output, timings=timings, heartbeat=heartbeat)
             return Outcome(OutcomeKind.SUCCEEDED, status, output=output, timings=timings)

@@ -15,8 +15,6 @@ from queue_server.executors.http_client.origin import resource_of
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
-Headers = list[tuple[str, str]]
-
 
 def message_of(command: HttpCommand, job: Job, user_agent: str) -> Message:
     """The request for one attempt of `job`; the command's placeholders are already filled. ValueError for a bad url."""
@@ -25,47 +23,42 @@ def message_of(command: HttpCommand, job: Job, user_agent: str) -> Message:
     if command.params and method in QUERY_METHODS:
         url = with_query(url, form(command.params))
     resource = resource_of(url)
-    headers = own_headers(job)
-    headers.append(("Idempotency-Key", str(job.id)))
+    head = (
+        f"Host: {resource.origin.place}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\n"
+        f"{own_headers(job)}Idempotency-Key: {job.id}\r\n"
+    )
     if content_type:
-        headers.append(("Content-Type", content_type))
+        head += f"Content-Type: {content_type}\r\n"
     if resource.credentials:
-        headers.append(("Authorization", f"Basic {resource.credentials}"))
+        head += f"Authorization: Basic {resource.credentials}\r\n"
     if command.headers:
-        standard = [("Host", resource.origin.place), ("User-Agent", user_agent), ("Accept", "*/*")]
-        head = _with_given(standard + headers, command.headers)
-    else:
-        head = f"Host: {resource.origin.place}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\n{_lines(headers)}"
+        head = _with_given(head, command.headers)
     length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     text = f"{method} {resource.target} HTTP/1.1\r\n{head}{length}\r\n"
     return Message(method, resource, text.encode("utf-8", "replace") + (body or b""))
 
 
-def own_headers(job: Job) -> Headers:
-    """The headers that tell the target which job, attempt and claim this is; a callback's, what became of the job."""
+def own_headers(job: Job) -> str:
+    """The lines that tell the target which job, attempt and claim this is; a callback's, what became of the job."""
     report = job.plan.report
-    headers = [
-        ("X-Queue-Job-Id", str(job.id if report is None else report.job_id)),
-        ("X-Queue-Attempt", str(job.attempt)),
-        ("X-Queue-Claim", str(job.claim_seq)),
-    ]
-    if report is not None:
-        headers.append(("X-Queue-State", report.state))
-        headers.append(("X-Queue-Exit-Code", "" if report.exit_code is None else str(report.exit_code)))
-        headers.append(("X-Queue-Attempts", str(report.attempts)))
-    return headers
+    run = f"X-Queue-Attempt: {job.attempt}\r\nX-Queue-Claim: {job.claim_seq}\r\n"
+    if report is None:
+        return f"X-Queue-Job-Id: {job.id}\r\n{run}"
+    exit_code = "" if report.exit_code is None else report.exit_code
+    return (
+        f"X-Queue-Job-Id: {report.job_id}\r\n{run}X-Queue-State: {report.state}\r\n"
+        f"X-Queue-Exit-Code: {exit_code}\r\nX-Queue-Attempts: {report.attempts}\r\n"
+    )
 
 
-def _with_given(own: Headers, given: Mapping[str, str]) -> str:
+def _with_given(own: str, given: Mapping[str, str]) -> str:
     """The job's headers beside ours. It may name its own of all but X-Queue-*, which stay ours."""
     theirs = {name.lower(): (name, value) for name, value in given.items()}  # each once: two Hosts are an attack
-    kept = [(name, value) for name, value in own if name.startswith("X-Queue-") or name.lower() not in theirs]
+    ours = [(name, value) for name, _, value in (line.partition(": ") for line in own.split("\r\n")[:-1])]
+    kept = [(name, value) for name, value in ours if name.startswith("X-Queue-") or name.lower() not in theirs]
     fixed = {name.lower() for name, _ in kept}
-    return _lines(kept + [line for name, line in theirs.items() if name not in fixed])
-
-
-def _lines(headers: Headers) -> str:
-    return "".join([f"{name}: {value}\r\n" for name, value in headers])
+    lines = kept + [line for name, line in theirs.items() if name not in fixed]
+    return "".join([f"{name}: {value}\r\n" for name, value in lines])
 
 
 def form(params: Mapping[str, Any]) -> str:

@@ -21,10 +21,9 @@ class Policy:
         """NotAllowed, with the member, if a setting forbids a command of the job."""
         if not self._is_exec_off:
             return
-        for path, command in (
-            ("/command", job.command),
-            ("/callback_done", job.callback_done),
-            ("/callback_failed", job.callback_failed),
-        ):
-            if isinstance(command, ExecCommand):
-                raise NotAllowed(path, EXEC_OFF)
+        if isinstance(job.command, ExecCommand):
+            raise NotAllowed("/command", EXEC_OFF)
+        if isinstance(job.callback_done, ExecCommand):
+            raise NotAllowed("/callback_done", EXEC_OFF)
+        if isinstance(job.callback_failed, ExecCommand):
+            raise NotAllowed("/callback_failed", EXEC_OFF)

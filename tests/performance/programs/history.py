@@ -65,7 +65,8 @@ select
     2, 0, x'', x'6f6b', x''
 from job where ended_at is not null;
 insert into tag (name, value, job_id) select 'customer', 'acme', id from job where id % 100 = 0;
-insert into tag (name, value, job_id) select 'region', iif(id % 400 = 0, 'eu', 'us'), id from job where id % 200 = 0;
+insert into tag (name, value, job_id)
+select 'region', case id % 400 when 0 then 'eu' else 'us' end, id from job where id % 200 = 0;
 insert into tag (name, value, job_id) values ('order', '4711', 2);
 update sequence set next = :count + 1 where name = 'job'
 """

@@ -1,6 +1,7 @@
 """The bare limit of storing: SQLite inserts, 100 in a transaction, each on disk before the next begins.
 
-Arguments: the database file, seconds. The payload comes on stdin. Hands in the rows inserted.
+Arguments: the database file, seconds, rows in a transaction (100). The payload comes on stdin. Hands in the rows
+inserted.
 """
 
 import sys
@@ -28,15 +29,16 @@ def open_database(path: str) -> apsw.Connection:
     return database
 
 
-def insert(database: apsw.Connection, payload: bytes, seconds: float) -> Work:
-    batch = [(500, payload)] * BATCH
+def insert(database: apsw.Connection, payload: bytes, seconds: float, rows_at_once: int) -> Work:
+    batch = [(500, payload)] * rows_at_once
     rows, begin = 0, time.monotonic()
     while (elapsed := time.monotonic() - begin) < seconds:
         with database:
             database.executemany(INSERT, batch)
-        rows += BATCH
+        rows += rows_at_once
     return Work(amount=rows, seconds=elapsed, cpu_s=time.process_time())
 
 
 if __name__ == "__main__":
-    hand_in(insert(open_database(sys.argv[1]), sys.stdin.buffer.read(), float(sys.argv[2])))
+    rows_at_once = int(sys.argv[3]) if len(sys.argv) > 3 else BATCH
+    hand_in(insert(open_database(sys.argv[1]), sys.stdin.buffer.read(), float(sys.argv[2]), rows_at_once))

@@ -1,9 +1,12 @@
 """Lists: how long a page of `GET /v1/jobs` takes beside a long history, one request at a time.
 
 For each filter pages are read in every order, from the beginning of the list, its middle and near its end.
+
+The limit: a request that reads nothing, in turns with the pages.
 """
 
 import itertools
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -22,6 +25,7 @@ from tests.performance.server import running_server
 from tests.performance.stage import Bench
 from tests.performance.wire import Connection
 
+BARE = "/healthz"
 GOAL = Goal(at_most=20.0)
 SLOWEST_PER_S = 20_000
 PLACES = (None, 0.5, 0.99)
@@ -33,6 +37,13 @@ REFUSED = {
     Order.DUE: ("available", "running", "failed", "cancelled", "completed"),
 }
 """States that can't be listed in this order."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """How long a page took, and the bare request before it."""
+
+    page_ms: float
+    bare_ms: float
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -109,33 +120,55 @@ def measure(bench: Bench) -> Iterator[Figure]:
     bench.progress.say(f"lists: a history of {count:,} jobs")
     fill = children.program("history", database, count, history.begin)
     children.work_of(fill, timeout_s=60 + count / SLOWEST_PER_S)
-    every: list[float] = []
+    every: list[Sample] = []
     with running_server(bench.options, database) as server, closing(Connection(server.port)) as connection:
+        before_s = server.cpu_s()
         for name, parameters in filters(history).items():
             bench.progress.say(f"lists: {name}")
-            times = [*of_filter(connection, history, parameters, bench.scale.list_pages)]
-            every += times
-            word = name.replace(" ", "_").replace("%", "percent").translate(str.maketrans("", "", "(),"))
-            title = f"page of {count:,} jobs, p99: {name}"
-            yield alone(f"list_{word}_p99_ms", title, "ms", [percentile(times, 99)], GOAL)
-    yield alone("list_p50_ms", f"page of {count:,} jobs, p50 of all filters", "ms", [percentile(every, 50)])
-    yield alone("list_p99_ms", f"page of {count:,} jobs, p99 of all filters", "ms", [percentile(every, 99)], GOAL)
+            samples = [*of_filter(connection, history, parameters, bench.scale.list_pages)]
+            every += samples
+            yield figure(samples, 99, name, f"of {count:,} jobs: {name}")
+        cpu_s = 1000 * (server.cpu_s() - before_s) / len(every)
+    yield figure(every, 50, "all filters", f"of {count:,} jobs: all filters")
+    yield figure(every, 99, "all filters", f"of {count:,} jobs: all filters")
+    yield alone("list_cpu_s_per_1000_pages", f"CPU for 1,000 pages of {count:,} jobs", "s", [cpu_s])
 
 
-def of_filter(connection: Connection, history: History, parameters: Mapping[str, str], pages: int) -> Iterator[float]:
-    """The time of each page, in ms."""
+def of_filter(connection: Connection, history: History, parameters: Mapping[str, str], pages: int) -> Iterator[Sample]:
+    """The pages in every order and from every place."""
     for order, place in itertools.product(Order, PLACES):
         if any(state in REFUSED.get(order, ()) for state in parameters.get("state", "").split(",")):
             continue
         cursor = None if place is None else history.cursor(order, place)
         for _ in range(pages):
             query = urlencode({**parameters, "sort": str(order), **({"cursor": cursor} if cursor else {})})
-            begin_ns = time.monotonic_ns()
-            answer = connection.exchange("GET", f"/v1/jobs?{query}")
-            yield (time.monotonic_ns() - begin_ns) / 1e6
+            bare_ms, _ = timed(connection, BARE)
+            page_ms, answer = timed(connection, f"/v1/jobs?{query}")
+            yield Sample(page_ms, bare_ms)
             cursor = msgspec.json.decode(answer, type=Page).next_cursor
             if cursor is None:
                 break
+
+
+def timed(connection: Connection, path: str) -> tuple[float, bytes]:
+    begin_ns = time.monotonic_ns()
+    answer = connection.exchange("GET", path)
+    return (time.monotonic_ns() - begin_ns) / 1e6, answer
+
+
+def figure(samples: list[Sample], share: int, name: str, title: str) -> Figure:
+    page = percentile([sample.page_ms for sample in samples], share)
+    bare = percentile([sample.bare_ms for sample in samples], share)
+    return Figure(
+        name=f"list_{re.sub('[^a-z0-9]+', '_', name).strip('_')}_p{share}_ms",
+        title=f"page {title}, p{share}",
+        unit="ms",
+        measured=[page],
+        limit_title=f"GET {BARE}",
+        limit=[bare],
+        ratios=[page / bare],
+        goal=GOAL,
+    )
 
 
 def percentile(values: list[float], share: int) -> float:

@@ -173,13 +173,13 @@ async def test_jobs_that_end_after_the_clock_was_set_back_are_deleted(store, nod
 
 
 async def test_full_pages_pass_over_nothing(store, node, backend):
-    """Each state and kind of retention has to wait for a page with room."""
+    """Each state and kind of retention has to wait for a page with room; their jobs ended days apart."""
     for n in range(4):
         for state in FINAL_STATES:
-            await ended(store, node, state, NOW + n, retention=n if n % 2 else None, tags={"n": str(n)})
-    before = dict.fromkeys(FINAL_STATES, NOW + 100)
+            await ended(store, node, state, NOW + n * DAY, retention=n if n % 2 else None, tags={"n": str(n)})
+    before = dict.fromkeys(FINAL_STATES, NOW + 100 * DAY)
     pages = []
-    while count := await store.purge(before, NOW + DAY, 3):
+    while count := await store.purge(before, NOW + 100 * DAY, 3):
         pages.append(count)
     assert pages == [3, 3, 3, 3]
     assert sum(backend.recount().values()) == 0

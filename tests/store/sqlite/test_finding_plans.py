@@ -184,7 +184,7 @@ def all_pages(reader, wanted, order=Order.NEWEST, limit=10, scan_limit=SCAN_LIMI
 # How much is done for a page, in steps of SQLite's virtual machine.
 
 HISTORY = 40_000
-BOUND = 50_000
+BOUND = 80_000
 """Steps for one page that may look at 500 rows; to walk over all jobs takes three steps for each."""
 
 FEW_AND_MANY = {

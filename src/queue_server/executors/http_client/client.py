@@ -1,6 +1,7 @@
 """Sending a request and getting its response, on a connection that is kept or a new one."""
 
 import asyncio
+from time import monotonic_ns
 
 import msgspec
 
@@ -36,9 +37,9 @@ class Client:
         connection = self._pool.take(origin)
         if connection is None:
             connection = await self._pool.connect(origin, time_limit)
-            response.connect_s = response.elapsed()
+            response.connected = monotonic_ns()
         else:
-            response.connect_s = 0.0
+            response.connected = response.started
         timer = loop.call_at(deadline, connection.expire)
         try:
             await connection.exchange(message.data, response, is_head=message.method == "HEAD")

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import select
+from time import monotonic_ns
 
 import httptools
 
@@ -110,14 +111,14 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response.head:
             raise RequestFailed("more came than one response")
-        response.begun_at = response.monotonic()
+        response.begun = monotonic_ns()
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         head, self._raw_head = END_OF_HEAD.split(self._raw_head.lstrip(b"\r\n"), 1)
         status = self._parser.get_status_code()
         if status < 200:  # an interim response (RFC 9110 section 15.2): the real one follows
-            self._response.begun_at = None
+            self._response.begun = 0
             return
         self._response.take_head(status, head.removesuffix(b"\r"))
         self._raw_head = b""

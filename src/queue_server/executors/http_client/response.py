@@ -1,8 +1,7 @@
 """What came back, kept in constant memory."""
 
 import asyncio
-import time
-from collections.abc import Callable
+from time import monotonic_ns
 
 from queue_server.domain.outcome import Output, Timings
 from queue_server.executors.live import FOLLOWED_BYTES, PIECE_BYTES, LiveOutput, Stream, wake
@@ -11,29 +10,27 @@ from queue_server.executors.output import OutputBuffer
 HEAD_LIMIT = 256 * 1024
 """Bytes of a response's head; a target that sends more is not worth waiting for."""
 
-MICROSECONDS = 1_000_000
-
 
 class Response(LiveOutput):
-    """A response as far as it has come, and when its parts did, counted in seconds from the making of this object.
+    """A response as far as it has come, and when its parts did.
 
-    `head` is empty until it is complete; `size` counts bytes of the body. `connect_s` is when there was a connection, 0
-    for one that was kept; `begun_at` is the time by `monotonic` when the first byte came.
+    `head` is empty until it is complete; `size` counts bytes of the body. `started` is when this object was made,
+    `connected` when there was a connection (the same for one that was kept) and `begun` when the first byte came, in
+    nanoseconds of the monotonic clock; 0 is never.
     """
 
-    __slots__ = ("_buffer", "_limit", "_started", "_text", "begun_at", "connect_s", "head", "monotonic", "status")
+    __slots__ = ("_buffer", "_limit", "_text", "begun", "connected", "head", "started", "status")
 
-    def __init__(self, output_limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, output_limit: int) -> None:
         super().__init__()
         self._limit = output_limit
-        self.monotonic = monotonic
-        self._started = monotonic()
         self._text = b""
         self._buffer: OutputBuffer | None = None
         self.status = 0
         self.head = b""
-        self.connect_s: float | None = None
-        self.begun_at: float | None = None
+        self.connected = 0
+        self.begun = 0
+        self.started = monotonic_ns()
 
     @property
     def size(self) -> int:
@@ -48,14 +45,11 @@ class Response(LiveOutput):
     @property
     def timings(self) -> Timings:
         """When its parts came."""
+        connected, begun, started = self.connected, self.begun, self.started
         return Timings(
-            None if self.connect_s is None else int(self.connect_s * MICROSECONDS),
-            None if self.begun_at is None else int((self.begun_at - self._started) * MICROSECONDS),
+            (connected - started) // 1000 if connected else None,
+            (begun - started) // 1000 if begun else None,
         )
-
-    def elapsed(self) -> float:
-        """Seconds since its making."""
-        return self.monotonic() - self._started
 
     def take_head(self, status: int, head: bytes) -> None:
         """Keep the head."""
@@ -86,7 +80,9 @@ class Response(LiveOutput):
 
     def snapshot(self) -> Output:
         """See LiveOutput."""
-        return Output(self.text, b"", self.head, self.size)
+        if self._buffer is None:
+            return Output(self._text, b"", self.head, len(self._text))
+        return Output(self._buffer.value(), b"", self.head, self._buffer.size)
 
     def read(self, stream: Stream, offset: int) -> tuple[bytes, int]:
         """See LiveOutput."""

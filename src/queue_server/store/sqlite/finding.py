@@ -29,8 +29,12 @@ from queue_server.store.sqlite.walks import Walk, walks_of
 SCAN_LIMIT = 5000
 """Rows that one page may look at."""
 
-DISORDER = 4096
-"""Ids and times of creation grow together, but for so many jobs whose clients or clocks were not in step."""
+DISORDER = SCAN_LIMIT
+"""Ids and times of creation grow together, but for the milliseconds in which jobs are written, and clocks that are set.
+
+A filter on the time of creation overlooks jobs that are on the wrong side of it by id, if more than so many others were
+created between: a clock was set by more than the time that these took.
+"""
 
 FIRST_CREATED = "select min(id) from (select id from job where created_at >= ? order by created_at, id limit ?)"
 LAST_CREATED = "select max(id) from (select id from job where created_at < ? order by created_at desc, id desc limit ?)"
@@ -121,7 +125,8 @@ class _Search:
 
     def _reached(self, ids: Sequence[int], span: Span) -> tuple[tuple[int, ...], Position | None]:
         """The first ids of the span, as many as may be looked at, and the edge where there are more."""
-        inside = sorted({id_ for id_ in ids if id_ in span.values}, reverse=span.is_descending)
+        values = span.values
+        inside = sorted({id_ for id_ in ids if id_ in values}, reverse=span.is_descending)
         if len(inside) <= self._scan_limit:
             return tuple(inside), None
         last = inside[self._scan_limit - 1]

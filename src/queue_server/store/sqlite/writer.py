@@ -123,6 +123,7 @@ class Writer:
             group, is_last = self._collect()
             if group:
                 self._write(group)
+                group.clear()  # else a large batch would stay in memory until there is other work
                 self._checkpoint()
             if is_last:
                 return

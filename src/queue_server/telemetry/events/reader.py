@@ -125,7 +125,7 @@ class Reader:
             return self._skip()
         data = self._take()
         is_finished = self._is_finishing and not self._has_more()
-        self.is_over = self._is_closing or is_finished or self._is_at_the_end_of_its_job()
+        self.is_over = self._is_closing or is_finished or (bool(data) and self._is_at_the_end_of_its_job())
         return data
 
     def _take(self) -> bytes:

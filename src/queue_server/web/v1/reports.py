@@ -22,9 +22,10 @@ from queue_server.web.answers import JsonResponse
 from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
-from queue_server.web.v1.changes import Reason
 from queue_server.web.v1.jobs import JOB, found
 from queue_server.web.v1.views import Time, job_view
+
+SENTENCE_LIMIT = 1000
 
 Heartbeat = Annotated[
     float,
@@ -41,11 +42,16 @@ ExitCode = Annotated[
 OutputText = Annotated[str, Meta(description="What came out; kept as the attempt's output.")]
 
 
+Sentence = Annotated[
+    str, Meta(description=f"What people will read; put on one line and cut to {SENTENCE_LIMIT} characters.")
+]
+
+
 class HeartbeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sign of life. `message` becomes the job's reason."""
 
     timeout: Heartbeat | None = None
-    message: Reason = ""
+    message: Sentence = ""
 
 
 class CompleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +64,7 @@ class CompleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The attempt has failed; the job's retry says whether it is tried again, not before `retry_after` seconds."""
 
-    error: Reason = ""
+    error: Sentence = ""
     output: OutputText = ""
     exit_code: ExitCode | None = None
     retry_after: Delay | None = None
@@ -130,7 +136,7 @@ class Reports:
         body = read_as(await self._body(request), HeartbeatBody)
         job_id, claim = job_id_of(request), _claim_of(request)
         taken = await self._manage.heartbeat(
-            job_id, claim, seconds=body.timeout or self._heartbeat_timeout, message=body.message
+            job_id, claim, seconds=body.timeout or self._heartbeat_timeout, message=_sentence(body.message)
         )
         job = found(request, taken[0] if taken else None)
         until = rfc3339(taken[1]) if taken else ""
@@ -147,7 +153,7 @@ class Reports:
         outcome = Outcome(
             FAILED,
             body.exit_code,
-            error=body.error or "its target reported a failure",
+            error=_sentence(body.error) or "its target reported a failure",
             retry_after=body.retry_after,
             output=self._output(body.output),
         )
@@ -164,6 +170,12 @@ class Reports:
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request.scope, request.receive, self._max_body) or b"{}"
+
+
+def _sentence(text: str) -> str:
+    """On one line, without control characters, not too long: an exception's text may be anything."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 2 * SENTENCE_LIMIT]).split())
+    return line if len(line) <= SENTENCE_LIMIT else line[: SENTENCE_LIMIT - 1] + "…"
 
 
 def _claim_of(request: Request) -> int:

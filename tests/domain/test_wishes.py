@@ -190,6 +190,18 @@ def test_result_of_a_job_that_is_to_be_cancelled_counts_if_it_is_a_success():
     assert wishes.report(about, 1, Outcome(FAILED), now=NOW, chance=0.5).state is State.CANCELLED
 
 
+@pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
+def test_report_that_comes_a_second_time_is_as_good_as_the_first(state):
+    """The answer to the first one may have been lost, and the job may wait for its next attempt by now."""
+    about = record(state, claim_seq=3, outcome=FAILED)
+    assert wishes.report(about, 3, Outcome(FAILED, error="again"), now=NOW, chance=0.5) is None
+    assert isinstance(wishes.report(about, 3, RESULT, now=NOW, chance=0.5), Refusal), "it says something else"
+    assert isinstance(wishes.report(about, 2, Outcome(FAILED), now=NOW, chance=0.5), Refusal), "of another attempt"
+    again = record(State.RUNNING, claim_seq=4, attempt=4, outcome=FAILED)
+    assert isinstance(wishes.report(again, 3, Outcome(FAILED), now=NOW, chance=0.5), Refusal), "it runs again"
+    assert isinstance(wishes.report(again, 4, Outcome(FAILED), now=NOW, chance=0.5), Transition)
+
+
 # The two faces of a job.
 
 

@@ -53,4 +53,4 @@ def test_what_is_asked_in_short_is_answered_as_documented(quiet_server: Server, 
 def test_whatever_is_asked_is_answered_as_documented(quiet_server: Server, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"schemathesis --seed {seed}")
-    ask(quiet_server, tmp_path, "--seed", str(seed), "--max-examples", "100", "--generation-codec", "utf-8")
+    ask(quiet_server, tmp_path, "--seed", str(seed), "--max-examples", "100")

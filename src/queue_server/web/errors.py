@@ -46,12 +46,11 @@ def failure_of(error: Exception) -> Failure:
             return Failure(403, str(error), (Problem(error.path, str(error)),))
         case WrongState() | JobDeleted() | KeyMismatch():
             return Failure(STATUSES[type(error)], str(error))
-        case StoreUnavailable():
-            return Failure(503, str(error), headers={"Retry-After": str(error.retry_after)})
         case HTTPException():
             return Failure(error.status_code, error.detail, headers=error.headers)
         case QueueServerError():
-            return Failure(503, str(error), headers={"Retry-After": "1"})
+            retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1
+            return Failure(503, str(error), headers={"Retry-After": str(retry_after)})
         case _:
             return Failure(500, "an internal error; the server's log says more")
 

@@ -41,14 +41,16 @@ members = st.fixed_dictionaries(
         "retry": st.integers(1, 3).map(lambda attempts: Retry(attempts, "fixed", 1.0, jitter=0)),
     },
     optional={
-        "ttl": st.sampled_from([0, 2]),
-        "deadline": st.sampled_from([1, 4]),
+        "ttl": st.sampled_from([9, 2, 0]),
+        "deadline": st.sampled_from([20, 4, 1]),
         "retention": st.sampled_from([0, 3]),
         "tags": st.sampled_from([{}, {"a": "1"}, {"a": "2", "b": ""}]),
         "queue": st.just("mails"),
         "key": st.just("tenant"),
     },
 )
+slots = st.builds(Slots, st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
+kinds = st.sampled_from([*OutcomeKind, OutcomeKind.CONTINUED, OutcomeKind.CONTINUED])
 wishes = st.sampled_from(["cancel", "revise", "retry", "run", "remove", "extend", "report", "report a failure"])
 patches = st.sampled_from(
     [
@@ -80,10 +82,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.done = self.skipped = 0
         self.now = NOW
 
-    @initialize()
-    def begin(self) -> None:
-        """Start with an empty database, in which an operation is under way."""
+    @initialize(jobs=st.lists(members, min_size=2, max_size=5))
+    def begin(self, jobs) -> None:
+        """Start with a few jobs, some of which run, and an operation that is under way."""
         self.open()
+        self.add(jobs)
+        self.claim(3)
         new = NewOperation(
             action="cancel", filter=JobFilter(), reason="", changes="", last_id=1, matched=1, created_at=self.now
         )
@@ -126,14 +130,20 @@ class StoreMachine(RuleBasedStateMachine):
     def wait(self, microseconds) -> None:
         self.now += microseconds
 
-    @rule(
-        data=st.data(), total=st.integers(0, 6), http=st.integers(0, 6), exec_=st.integers(0, 6), claims=st.booleans()
-    )
-    def turn(self, data, total, http, exec_, claims) -> None:
-        """End some of the claims ever made, also those that are no longer anybody's, and claim others."""
-        about = data.draw(st.lists(st.sampled_from(self.claims), max_size=4)) if self.claims else []
-        changes = [self._decide(one, data.draw(st.sampled_from(OutcomeKind))) for one in about]
-        wish = Claim(self.node.id, Slots(total, http, exec_), self.now) if claims else None
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), slots=st.none() | slots, kinds=st.lists(kinds, min_size=1, max_size=4))
+    def turn(self, data, slots, kinds) -> None:
+        """End some of the last claims, also those that are no longer anybody's, and claim others."""
+        changes = [self._decide(data.draw(st.sampled_from(self.claims[-6:])), kind) for kind in kinds]
+        self._turn(changes, slots, is_prompt=data.draw(st.booleans()))
+
+    @rule(total=st.sampled_from([1, 2, 6]))
+    def claim(self, total) -> None:
+        """Claim jobs, and end those that are overdue."""
+        self._turn([], Slots(total, total, total), is_prompt=True)
+
+    def _turn(self, changes, slots, *, is_prompt) -> None:
+        wish = None if slots is None else Claim(self.node.id, slots, self.now)
         turn = self.run(self.store.turn(changes, wish))
         assert list(turn.applied) == self.model.apply_all(changes)
         if wish is None:
@@ -144,7 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert [_identity(one) for one in turn.claimed.overdue] == [_identity(one) for one in late]
         assert turn.claimed.next_due == self.model.next_due()
         self.claims += turn.claimed.jobs
-        if data.draw(st.booleans()):
+        if is_prompt:
             self._end(turn.claimed.overdue)
 
     @rule(limit=st.integers(0, 4))
@@ -153,12 +163,29 @@ class StoreMachine(RuleBasedStateMachine):
         assert _alike(late) == self.model.overdue(self.now)[:limit]
         self._end(late)
 
-    @precondition(lambda self: self.model.highest)
-    @rule(data=st.data(), wish=wishes, patch=patches, claim_seq=st.integers(1, 3))
-    def amend(self, data, wish, patch, claim_seq) -> None:
-        ids = data.draw(st.lists(st.integers(1, self.model.highest), max_size=4, unique=True))
+    @rule(data=st.data(), wish=wishes, patch=patches, is_own=st.sampled_from([True, True, True, False]))
+    def amend(self, data, wish, patch, is_own) -> None:
+        """Have jobs changed, of which some may be gone; a report comes from the owner of the first one, or not."""
+        ids = data.draw(st.lists(st.integers(1, self.model.highest), min_size=1, max_size=4, unique=True))
+        first = self.model.rows.get(ids[0])
+        self._amend(ids, self._rule(wish, patch, first.claim_seq if first and is_own else 1))
+
+    @precondition(lambda self: self.model.lost())
+    @rule(data=st.data())
+    def go_on(self, data) -> None:
+        """Have a running job go on at its target."""
+        about = data.draw(st.sampled_from(self.model.lost()))
+        self._turn([self._decide(about, OutcomeKind.CONTINUED)], None, is_prompt=True)
+
+    @precondition(lambda self: any(record.is_continued for record in self.model.rows.values()))
+    @rule(data=st.data(), wish=st.sampled_from(["extend", "extend", "report", "report a failure", "cancel"]))
+    def hear_from_a_target(self, data, wish) -> None:
+        """Something comes about a job that goes on."""
+        about = data.draw(st.sampled_from([record for record in self.model.rows.values() if record.is_continued]))
+        self._amend([about.id], self._rule(wish, b"", about.claim_seq))
+
+    def _amend(self, ids, asked) -> None:
         self.heard.clear()
-        asked = self._rule(wish, patch, claim_seq)
         amended = self.run(self.store.amend(ids, asked, Step(operation_id=self.operation, next_id=0)))
         records = [self.model.rows[job_id] for job_id in ids if job_id in self.model.rows]
         assert [one.record for one in amended] == records
@@ -265,8 +292,8 @@ def _comparable(answer):
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("examples", [15, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_store_does_what_its_model_does_in_any_order(kind, examples):
     machine = type("Machine", (StoreMachine,), {"make_backend": staticmethod(BACKENDS[kind])})
-    run_state_machine_as_test(machine, settings=limits(examples, stateful_step_count=25))
+    run_state_machine_as_test(machine, settings=limits(examples, stateful_step_count=40))

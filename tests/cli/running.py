@@ -1,16 +1,16 @@
 """Runs the command line as its own process, on pipes or on a terminal."""
 
-import fcntl
 import os
 import pty
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = (sys.executable, "-W", "error", "-m", "queue_server")
+WITH_CTRL_C = ("setsid", "--ctty")
+"""Makes the terminal on stdin the one whose Ctrl-C the program hears."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,12 @@ class CommandLine:
         """
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            (*PROGRAM, *arguments),
+            (*(WITH_CTRL_C if typed else ()), *PROGRAM, *arguments),
             stdin=subprocess.PIPE if typed is None else theirs,
             stdout=theirs,
             stderr=theirs,
             cwd=self.folder,
             env=self.environment({"COLUMNS": str(width), "LINES": "40", **environ}),
-            start_new_session=True,
-            preexec_fn=None if typed is None else _take_terminal,
         )
         os.close(theirs)
         if process.stdin is not None:
@@ -83,11 +81,6 @@ class CommandLine:
             process.stdin.close()
         shown = _read_all(ours, dict(typed or {}))
         return Ran(process.wait(30), shown.decode().replace("\r\n", "\n"), "")
-
-
-def _take_terminal() -> None:
-    """Makes the terminal on stdin the one whose Ctrl-C the process hears."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _read_all(terminal: int, typed: dict[str, bytes]) -> bytes:

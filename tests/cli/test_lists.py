@@ -3,8 +3,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from queue_server.clock import SystemClock
 from tests.cli.running import CommandLine
 from tests.cli.stub_server import Answer, Stub, job, of, problem
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(SystemClock().now() / 1_000_000, UTC)
 
 
 def page(*jobs: object, cursor: str | None = None) -> object:
@@ -50,7 +55,7 @@ def test_filters_order_and_limit_are_asked_of_the_server(qs: CommandLine, stub: 
 
 def test_a_time_may_be_how_long_ago_it_was(qs: CommandLine, stub: Stub) -> None:
     stub.tell("GET /v1/jobs", page())
-    before = datetime.now(UTC)
+    before = now()
     assert qs("ls", "--created-after", "2h", "--created-before", "15m").code == 0
     told = {name: datetime.fromisoformat(stub.asked[0].query[name]) for name in ("created_after", "created_before")}
     assert timedelta(0) <= told["created_after"] - (before - timedelta(hours=2)) < timedelta(seconds=20)

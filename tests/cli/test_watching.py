@@ -34,7 +34,10 @@ def test_the_events_of_a_job_are_rows(qs: CommandLine, stub: Stub) -> None:
         ),
     )
     ran = qs("events", "7")
-    assert (ran.code, ran.err) == (0, "some events were missed: the server was started again, or it has forgotten them\n")
+    assert (ran.code, ran.err) == (
+        0,
+        "some events were missed: the server was started again, or it has forgotten them\n",
+    )
     assert [line.split("\t") for line in ran.out.splitlines()] == [
         ["2026-11-24 09:30:00.000 UTC", "job", "7", "running", "shop", ""],
         ["2026-11-24 09:30:00.000 UTC", "failed", "7", "failed", "shop", "500 HTTP status 500"],
@@ -43,7 +46,9 @@ def test_the_events_of_a_job_are_rows(qs: CommandLine, stub: Stub) -> None:
 
 def test_events_as_lines_are_what_the_server_wrote(qs: CommandLine, stub: Stub) -> None:
     told = event(7, "completed", new=1)
-    stub.tell("GET /v1/jobs/7/events", events(("job", "a", job(7, "running")), ("reset", "b", {}), ("job.x", "c", told)))
+    stub.tell(
+        "GET /v1/jobs/7/events", events(("job", "a", job(7, "running")), ("reset", "b", {}), ("job.x", "c", told))
+    )
     lines = [json.loads(line) for line in qs("events", "7", "-o", "ndjson").out.splitlines()]
     assert lines == [{"type": "job", "job": job(7, "running")}, {"type": "reset"}, told]
 

@@ -1,6 +1,6 @@
 """Both clients and the real server together: every request of the API once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -22,7 +22,13 @@ def test_a_job_is_added_awaited_and_read(real: Talk) -> None:
     added = real.call(
         "add", cmd="echo out; echo err >&2", queue="shell", key="k", tags={"a": "b"}, retention=LATER, priority=7
     )
-    assert (added.state, added.queue, added.key, added.tags, added.retention) == ("available", "shell", "k", {"a": "b"}, 3600)
+    assert (added.state, added.queue, added.key, added.tags, added.retention) == (
+        "available",
+        "shell",
+        "k",
+        {"a": "b"},
+        3600,
+    )
     job = real.call("wait", added.id, timeout=20)
     assert (job.state, job.outcome, job.exit_code, job.has_failed) == ("completed", "succeeded", 0, False)
     assert job.command == {"type": "exec", "cmd": "echo out; echo err >&2"}
@@ -73,9 +79,9 @@ def test_many_are_added_in_chunks(real: Talk) -> None:
 
 def test_lists_are_filtered_and_sorted(real: Talk, client: Client) -> None:
     context = f"list of {type(real).__name__}"
-    before = datetime.now(UTC) - timedelta(minutes=1)
     good = [finished(client, "exit 0", context=context, tags={"n": str(number)}) for number in range(3)]
     bad = finished(client, "exit 3", context=context, key="bad")
+    before = client.get(good[0]).created_at
     waiting = client.add(cmd="true", context=context, delay=LATER).id
 
     def found(**filters: Any) -> list[int]:
@@ -102,7 +108,9 @@ def test_waiting_gives_up(real: Talk, client: Client) -> None:
 
 def test_a_waiting_job_is_changed_and_run(real: Talk, client: Client) -> None:
     job_id = client.add(cmd="true", delay=LATER, key="k", tags={"a": "1"}).id
-    changed = real.call("update", job_id, {"priority": 900, "key": None, "tags": {"b": "2"}, "delay": timedelta(days=1)})
+    changed = real.call(
+        "update", job_id, {"priority": 900, "key": None, "tags": {"b": "2"}, "delay": timedelta(days=1)}
+    )
     assert (changed.priority, changed.key, changed.tags) == (900, None, {"a": "1", "b": "2"})
     assert changed.run_at - changed.created_at > timedelta(hours=23)
     with pytest.raises(Invalid):

@@ -10,11 +10,18 @@ from tests.cli.stub_server import Answer, Stub, job, of
 from tests.client.talking import SyncTalk, Talk
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-OPERATION = {"id": 1, "action": "retry", "state": "completed", "created_at": "2026-11-24T09:30:00.000000Z", "matched": 2}
+OPERATION = {
+    "id": 1,
+    "action": "retry",
+    "state": "completed",
+    "created_at": "2026-11-24T09:30:00.000000Z",
+    "matched": 2,
+}
 FOUND = {"matched": 2, "dry_run": True}
 Sent = tuple[str, dict[str, str], Any]
+Call = tuple[str, tuple[Any, ...], dict[str, Any], Sent, object]
 
-CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], Sent, object]] = [
+CALLS: list[Call] = [
     ("get", (7,), {}, ("GET /v1/jobs/7", {}, None), job(7)),
     ("update", (7, {"priority": 9, "key": None}), {}, ("PATCH /v1/jobs/7", {}, {"priority": 9, "key": None}), job(7)),
     ("cancel", (7,), {}, ("POST /v1/jobs/7/cancel", {}, None), job(7)),
@@ -89,15 +96,14 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], Sent, object]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "arguments", "options", "sent", "answer"), CALLS)
-def test_a_method_sends_its_request_and_reads_its_answer(
-    talk: Talk, stub: Stub, method: str, arguments: tuple[Any, ...], options: dict[str, Any], sent: Sent, answer: object
-) -> None:
-    request, query, body = sent
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[3][0])
+def test_a_method_sends_its_request_and_reads_its_answer(talk: Talk, stub: Stub, call: Call) -> None:
+    method, arguments, options, (request, query, body), answer = call
     stub.tell(request, of(answer))
     talk.call(method, *arguments, **options)
     (asked,) = stub.asked
-    assert (asked.query, asked.body and asked.json or None) == (query, body or None)
+    assert asked.query == query
+    assert (asked.json if asked.body else None) == body
     assert asked.headers["user-agent"].startswith("queue-server-python/")
 
 

@@ -1,5 +1,6 @@
 """Events and outputs that are followed."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,13 +18,13 @@ def event(job_id: int, state: str, **members: object) -> dict[str, Any]:
 def told(text: bytes, *cuts: int) -> list[Frame]:
     """The frames of the text when it comes in pieces that end at these places."""
     parser = FrameParser()
-    bounds = [0, *cuts, len(text)]
-    pieces = [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
-    return [frame for piece in pieces for frame in parser.feed(piece)]
+    bounds = pairwise([0, *cuts, len(text)])
+    return [frame for start, end in bounds for frame in parser.feed(text[start:end])]
 
 
 def test_frames_are_the_same_wherever_their_bytes_are_cut() -> None:
-    text = "id: 5\nevent: job.added\ndata: {“a”:\ndata:  1}\n\n: ping\n\nid: 6\r\ndata:x\r\nnew: y\r\n\r\nevent: z\n\n".encode()
+    first = "id: 5\nevent: job.added\ndata: {“a”:\ndata:  1}\n\n: ping\n\n"
+    text = f"{first}id: 6\r\ndata:x\r\nnew: y\r\n\r\nevent: z\n\n".encode()
     frames = [Frame("job.added", "{“a”:\n 1}", "5"), Frame("message", "x", "6"), Frame("z", "", "6")]
     for cut in range(len(text)):
         assert told(text, cut) == frames
@@ -64,7 +65,9 @@ def test_a_stream_that_ends_is_taken_up_after_the_last_event(talk: Talk, stub: S
 
 
 def test_the_events_of_a_job_end_with_it(talk: Talk, stub: Stub) -> None:
-    first = events(("job", "a", job(7, "running")), ("job.retrying", "b", event(7, "scheduled", type="job.retrying")), breaks=True)
+    first = events(
+        ("job", "a", job(7, "running")), ("job.retrying", "b", event(7, "scheduled", type="job.retrying")), breaks=True
+    )
     last = events(("job", "b", job(7, "running")), ("job.completed", "c", event(7, "completed")))
     stub.tell("GET /v1/jobs/7/events", first, last)
     seen = list(talk.items("events", 7))

@@ -50,7 +50,9 @@ def test_only_the_modules_called_so_touch_the_network() -> None:
 
 
 def test_the_sync_client_does_without_asyncio() -> None:
-    program = "import sys; from queue_server.client import Client; Client('http://x'); assert 'asyncio' not in sys.modules"
+    program = (
+        "import sys; from queue_server.client import Client; Client('http://x'); assert 'asyncio' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from queue_server.web.answers import JSON, PROBLEM
 from queue_server.web.endpoint import Endpoint
-from queue_server.web.errors import V1
+from queue_server.web.openapi.names import is_of_v1
 from queue_server.web.openapi.schemas import Schema, reference
 from queue_server.web.v1.views import ProblemView
 
@@ -77,5 +77,4 @@ def _example(prefix: str, status: int, title: str, cause: str) -> Schema:
 
 
 def _name(status: int, endpoint: Endpoint) -> str:
-    is_v1 = endpoint.path == V1 or endpoint.path.startswith(f"{V1}/")
-    return f"{'Problem' if is_v1 else 'Classic'}{status}"
+    return f"{'Problem' if is_of_v1(endpoint.path) else 'Classic'}{status}"

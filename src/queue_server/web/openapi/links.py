@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from queue_server.web.endpoint import Endpoint
-from queue_server.web.openapi.names import name_of, path_parameters
+from queue_server.web.openapi.names import is_of_v1, name_of, path_parameters
 from queue_server.web.openapi.schemas import Schema
 
 
@@ -27,12 +27,12 @@ SOURCES: Mapping[tuple[str, int], Source] = {
 
 
 def links_of(endpoint: Endpoint, status: int, endpoints: Iterable[Endpoint]) -> Schema:
-    """Link Objects of an answer, by the names of the requests that it leads to."""
+    """Link Objects of an answer, by the names of the requests of the same API that it leads to."""
     source = SOURCES.get((name_of(endpoint), status))
     if source is None:
         return {}
     return {
         name_of(other): {"operationId": name_of(other), "parameters": {source.parameter: source.expression}}
         for other in endpoints
-        if path_parameters(other.path) == [source.parameter]
+        if path_parameters(other.path) == [source.parameter] and is_of_v1(other.path) == is_of_v1(endpoint.path)
     }

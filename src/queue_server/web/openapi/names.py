@@ -3,6 +3,7 @@
 import re
 
 from queue_server.web.endpoint import Endpoint
+from queue_server.web.errors import V1
 
 VERBS = {"GET": "get", "POST": "add", "PATCH": "change", "DELETE": "delete"}
 
@@ -30,3 +31,8 @@ def made_name(method: str, path: str) -> str:
 def path_parameters(path: str) -> list[str]:
     """The names of the parameters in a path."""
     return re.findall(r"\{(\w+)\}", path)
+
+
+def is_of_v1(path: str) -> bool:
+    """Whether the path belongs to the API under /v1, not to the first one."""
+    return path == V1 or path.startswith(f"{V1}/")

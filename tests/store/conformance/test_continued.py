@@ -121,8 +121,9 @@ async def test_target_of_a_claim_that_is_over_is_refused(store, node, what):
     assert isinstance(await amend_one(store, job.id, what(1)), Refusal)
     assert await store.get(job.id) == before
     assert not isinstance(await amend_one(store, job.id, what(2, now=NOW + 1)), Refusal)
-    await amend_one(store, job.id, reporting(2, FAILED))
-    assert isinstance(await amend_one(store, job.id, what(2)), Refusal)
+    await amend_one(store, job.id, reporting(2))
+    assert not isinstance(await amend_one(store, job.id, what(2)), Extension | Transition)
+    assert isinstance(await amend_one(store, job.id, reporting(2, FAILED)), Refusal)
 
 
 async def test_sign_of_life_before_the_answer_changes_nothing(store, node):

@@ -147,6 +147,8 @@ def test_a_file_that_is_missing_is_named(qs: CommandLine) -> None:
         ((URL, "--priority", "1001"), "1001"),
         ((URL, "--prioriti", "1"), "--priority"),
         ((URL, "--server", "localhost:1337"), "must start with http://"),
+        ((URL, "--server", "http://a b"), "is no address of a server"),
+        ((URL, "--idempotency-key", "ä"), "must be visible ASCII"),
     ],
 )
 def test_a_wrong_call_is_a_usage_error(

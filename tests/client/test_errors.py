@@ -101,5 +101,8 @@ def test_a_silent_server_is_given_up(kind: type[SyncTalk], silent: str) -> None:
 def test_an_address_or_token_that_can_be_none_is_refused() -> None:
     with pytest.raises(QueueServerError, match="must start with http"):
         SyncTalk("localhost:1337")
+    for url in ("http://", "http://a b", "http://[::1", "http://x:99999", "http://..", "https://:1"):
+        with pytest.raises(QueueServerError, match="is no address of a server"):
+            SyncTalk(url)
     with pytest.raises(QueueServerError, match="no token has"):
         SyncTalk("http://x", token="a\nb")

@@ -37,9 +37,24 @@ def test_each_job_has_its_own_key(talk: Talk, stub: Stub) -> None:
 def test_a_key_that_is_given_is_sent(talk: Talk, stub: Stub) -> None:
     stub.tell("POST /v1/jobs", of(job(7, "available"), 201))
     talk.call("add", url="http://x/", idempotency_key="mine")
-    talk.call("add", {"command": {}, "idempotency_key": "the job's own"})
+    assert keys(stub) == ["mine"]
+
+
+def test_a_job_with_its_own_key_gets_no_other(talk: Talk, stub: Stub) -> None:
+    stub.tell("POST /v1/jobs", BROKEN, of(job(7, "available"), 201))
+    talk.call("add", {"command": {}, "idempotency_key": "the job’s own"})
     talk.call("add", b'{"idempotency_key": "in bytes"}')
-    assert keys(stub) == ["mine", "the job's own", "in bytes"]
+    assert len(stub.asked) == 3
+    assert not any("idempotency-key" in asked.headers for asked in stub.asked)
+
+
+def test_a_key_that_no_header_can_carry_is_refused(talk: Talk, stub: Stub) -> None:
+    for key in ("", " a", "a\nb", "ä"):
+        with pytest.raises(ValueError, match="idempotency_key must be visible ASCII"):
+            talk.call("add", url="http://x/", idempotency_key=key)
+    with pytest.raises(ValueError, match="last_event_id must be"):
+        next(talk.items("events", last_event_id="ä"))
+    assert stub.asked == []
 
 
 def test_what_repeats_itself_is_asked_again(talk: Talk, stub: Stub) -> None:
@@ -54,14 +69,23 @@ def test_what_repeats_itself_is_asked_again(talk: Talk, stub: Stub) -> None:
         assert talk.call(method, 7, *arguments).id == 7
 
 
-@pytest.mark.parametrize("method", ["retry", "complete", "fail"])
-def test_what_does_more_when_sent_twice_is_sent_once(talk: Talk, stub: Stub, method: str) -> None:
-    path = "retry" if method == "retry" else f"attempts/3/{method}"
-    for answer, error in ((BUSY, Unavailable), (BROKEN, Unreachable)):
-        stub.tell(f"POST /v1/jobs/7/{path}", answer)
-        with pytest.raises(error):
-            talk.call(method, 7, *([] if method == "retry" else [3]))
-    assert len(stub.asked) == 2
+def test_reports_of_results_are_sent_again(talk: Talk, stub: Stub) -> None:
+    for report in ("heartbeat", "complete", "fail"):
+        told = {"job_id": 7, "claim": 3, "cancel_requested": False} if report == "heartbeat" else job(7)
+        stub.tell(f"POST /v1/jobs/7/attempts/3/{report}", BUSY, BROKEN, of(told))
+        talk.call(report, 7, 3)
+    assert len(stub.asked) == 9
+
+
+def test_what_does_more_when_sent_twice_is_sent_once(talk: Talk, stub: Stub) -> None:
+    calls = {"retry": ("POST /v1/jobs/7/retry", (7,), {}), "delete": ("DELETE /v1/jobs/7", (7,), {})}
+    calls["cancel_jobs"] = ("POST /v1/jobs:cancel", (), {"state": "scheduled"})
+    for method, (request, arguments, options) in calls.items():
+        for answer, error in ((BUSY, Unavailable), (BROKEN, Unreachable)):
+            stub.tell(request, answer)
+            with pytest.raises(error):
+                talk.call(method, *arguments, **options)
+    assert len(stub.asked) == 6
 
 
 def test_a_server_that_wants_more_time_than_there_is_is_told(talk: Talk, stub: Stub) -> None:

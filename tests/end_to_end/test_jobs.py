@@ -84,6 +84,7 @@ def test_failed_job_is_tried_again_and_each_attempt_is_recorded(server: Server, 
     ]
     assert set(items[0]) == {
         "number", "claim", "node_id", "started_at", "ended_at", "duration", "outcome", "exit_code", "signal", "error",
+        "queued", "connect", "first_byte", "output_size",
     }  # fmt: skip
     assert all(item["started_at"] <= item["ended_at"] and item["duration"] >= 0 for item in items)
     assert [server.output(job["id"], f"?attempt={number}") for number in (1, 2, 3)] == [b"one", b"two", b"three"]

@@ -183,3 +183,13 @@ def test_waiting_job_has_an_empty_output(server: Server, target: Target) -> None
     answer = get(server, job)
     assert (answer.status, answer.body, answer.headers["X-Queue-Output-Size"]) == (200, b"", "0")
     assert "ETag" not in answer.headers
+
+
+def test_output_never_shrinks_while_the_end_is_on_its_way_to_the_store(server: Server) -> None:
+    for _ in range(15):
+        job = server.add({"type": "exec", "cmd": "printf one; sleep 0.02; printf two"})
+        seen = [b""]
+        while seen[-1] != b"onetwo" or server.job(job)["state"] == "running":
+            seen.append(server.output(job))
+            assert seen[-1].startswith(seen[-2])
+        assert server.output(job) == b"onetwo"

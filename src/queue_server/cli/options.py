@@ -55,7 +55,22 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class HeaderText(click.ParamType[str]):
+    """A text that a header can carry."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, or a usage error."""
+        from queue_server.client.address import is_header_text
+
+        if value and not is_header_text(value):
+            self.fail(f"{value!r} must be visible ASCII.", param, ctx)
+        return value
+
+
 DURATION = Duration()
+HEADER_TEXT = HeaderText()
 SIZE = Size()
 PAIR = Pair()
 

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Raw
 
 from queue_server.client import calls
 from queue_server.client.asking import ask
@@ -26,7 +27,9 @@ def added(job: GivenJob | None, members: Mapping[str, Any], key: str | None, ret
     if job is not None and members:
         raise ValueError(f"give the job, or its members; not both (there is {', '.join(members)})")
     body = _encoded(job_of(members) if job is None else job)
-    return (yield from ask(calls.add(body, key or _own_key(body) or new_key()), retry_for))
+    if key is None and not _has_key(body):
+        key = new_key()
+    return (yield from ask(calls.add(body, key), retry_for))
 
 
 def all_added(jobs: Iterable[GivenJob], key: str | None, chunk: int, retry_for: float) -> Exchange[list[int]]:
@@ -54,15 +57,15 @@ def _encoded(job: GivenJob) -> bytes:
 
 
 class _WithKey(msgspec.Struct):
-    idempotency_key: str | None = None
+    idempotency_key: Raw | None = None
 
 
-def _own_key(body: bytes) -> str | None:
-    """The key that the job itself brings; the header must not say another one."""
+def _has_key(body: bytes) -> bool:
+    """Whether the job brings a key of its own; a header must not say another one."""
     try:
-        return msgspec.json.decode(body, type=_WithKey).idempotency_key
+        return msgspec.json.decode(body, type=_WithKey).idempotency_key is not None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None  # the server will say what is wrong with it
+        return False  # the server will say what is wrong with it
 
 
 def _chunks(bodies: Iterable[bytes], most: int) -> Iterator[list[bytes]]:

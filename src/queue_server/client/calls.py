@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from queue_server.client.address import is_header_text
 from queue_server.client.composing import encode
 from queue_server.client.exchange import Call, Request
 from queue_server.client.reading import content, no_content, reads, reads_page
@@ -24,14 +25,14 @@ NDJSON = "application/x-ndjson"
 MERGE_PATCH = "application/merge-patch+json"
 
 
-def add(job: bytes, key: str) -> Call[Job]:
-    """Add a job. The key makes it the same one if it is sent again."""
-    return Call(_post("/v1/jobs", job, is_repeatable=True, headers={"Idempotency-Key": key}), reads(Job))
+def add(job: bytes, key: str | None) -> Call[Job]:
+    """Add a job. The key makes it the same one if it is sent again; None for a job that has its own."""
+    return Call(_post("/v1/jobs", job, is_repeatable=True, headers=_key(key)), reads(Job))
 
 
 def add_batch(jobs: Iterable[bytes], key: str) -> Call[Added]:
     """Add all of these jobs, or none."""
-    headers = {"Idempotency-Key": key, "Content-Type": NDJSON}
+    headers = {**_key(key), "Content-Type": NDJSON}
     return Call(_post("/v1/jobs/batch", b"\n".join(jobs) + b"\n", is_repeatable=True, headers=headers), reads(Added))
 
 
@@ -98,7 +99,8 @@ def follow(job_id: int, stream: str, attempt: int | None) -> Request:
 def events(job_id: int | None, query: Mapping[str, Any], last_event_id: str) -> Request:
     """The stream of events, of one job or of all."""
     path = "/v1/events" if job_id is None else f"/v1/jobs/{job_id}/events"
-    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+    last = {"Last-Event-ID": _header("last_event_id", last_event_id)} if last_event_id else {}
+    headers = {"Accept": "text/event-stream", **last}
     return _get(path, query, headers=headers, subject="" if job_id is None else f"job {job_id}")
 
 
@@ -110,12 +112,12 @@ def heartbeat(job_id: int, claim: int, timeout: float | None, message: str | Non
 
 def complete(job_id: int, claim: int, result: Mapping[str, Any]) -> Call[Job]:
     """The success of work that went on past its request."""
-    return Call(_post(_attempt(job_id, claim, "complete"), encode(_given(**result))), reads(Job))
+    return Call(_post(_attempt(job_id, claim, "complete"), encode(_given(**result)), is_repeatable=True), reads(Job))
 
 
 def fail(job_id: int, claim: int, result: Mapping[str, Any]) -> Call[Job]:
     """The failure of work that went on past its request."""
-    return Call(_post(_attempt(job_id, claim, "fail"), encode(_given(**result))), reads(Job))
+    return Call(_post(_attempt(job_id, claim, "fail"), encode(_given(**result)), is_repeatable=True), reads(Job))
 
 
 def change_jobs(action: str, body: Mapping[str, Any]) -> Call[Matched]:
@@ -148,6 +150,16 @@ def stats() -> Call[Stats]:
 def openapi() -> Call[bytes]:
     """The description of the API."""
     return Call(_get("/v1/openapi.json", {}), content)
+
+
+def _key(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": _header("idempotency_key", key)}
+
+
+def _header(name: str, text: str) -> str:
+    if not is_header_text(text):
+        raise ValueError(f"{name} must be visible ASCII, as a header carries it; not {text!r}")
+    return text
 
 
 def _change(job_id: int, action: str, body: Mapping[str, Any], **options: Any) -> Call[Job]:

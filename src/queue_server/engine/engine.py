@@ -153,6 +153,8 @@ class Engine:
     def _ended(self, job: Job, change: Transition, applied: bool) -> None:
         if applied:
             self._ended_elsewhere(job, change)
+        elif change.continues:
+            self._log.debug("its target had reported the result before it answered", job_id=job.id, claim=job.claim_seq)
         else:
             self._log.warning("result dropped: the job is no longer this claim's", job_id=job.id, claim=job.claim_seq)
 

@@ -10,7 +10,7 @@ from queue_server.cli.compose import JobOptions, exec_job, refuse, url_job
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.job_columns import job_shape
 from queue_server.cli.job_options import job_options
-from queue_server.cli.options import DURATION, PAIR, Format, output_option, server_option
+from queue_server.cli.options import DURATION, HEADER_TEXT, PAIR, Format, output_option, server_option
 from queue_server.cli.printers import print_json, printer
 from queue_server.cli.waiting import RETRY_FOR_S, Patience, report, wait_for
 from queue_server.client import Client, Job
@@ -62,7 +62,7 @@ class AddCommand(click.Command):
 @click.option("--max-duration", type=DURATION, help="Try no more once so long has passed since the first attempt.")
 @click.option("--callback-done", metavar="URL", help="Request this when the job has ended.")
 @click.option("--callback-failed", metavar="URL", help="Request this instead when the job has failed.")
-@click.option("--idempotency-key", metavar="TEXT", help="The same key again adds no second job.")
+@click.option("--idempotency-key", type=HEADER_TEXT, help="The same key again adds no second job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended; exit 10 if it failed.")
 @output_option("id", "table", "json", "ndjson", default="id")
 @server_option

@@ -7,7 +7,7 @@ import click
 from queue_server.cli.client import connect
 from queue_server.cli.event_lines import EventLines, EventPrinter, EventRows
 from queue_server.cli.filter_options import STATES
-from queue_server.cli.options import JOB_ID, Format, output_option, server_option
+from queue_server.cli.options import HEADER_TEXT, JOB_ID, Format, output_option, server_option
 from queue_server.client.address import Address
 
 TYPES = ("added", "started", "retrying", "completed", "failed", "cancelled", "updated", "deleted")
@@ -19,7 +19,7 @@ TYPES = ("added", "started", "retrying", "completed", "failed", "cancelled", "up
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Of jobs in this state; repeatable.")
 @click.option("--queue", metavar="NAME", help="Of jobs in this queue.")
 @click.option("--context", metavar="TEXT", help="Of jobs with this context.")
-@click.option("--after", metavar="EVENT-ID", default="", help="Go on after this event.")
+@click.option("--after", type=HEADER_TEXT, metavar="EVENT-ID", default="", help="Go on after this event.")
 @output_option("table", "ndjson")
 @server_option
 def command(

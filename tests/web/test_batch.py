@@ -1,55 +1,22 @@
 """`POST /v1/jobs/batch`: all or nothing, and a clear answer to whatever is sent."""
 
-import json
+import contextlib
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.batches import PATH, array, assert_is_refused, head, job, lines, send, waiting
 from tests.support.fixtures import Starter
-from tests.support.raw import Answer, connect, parse, read_answer, send_raw
+from tests.support.raw import connect, parse, read_answer, send_raw
 from tests.support.server import FORM, Server
 from tests.support.waiting import until
 
-PATH = "/v1/jobs/batch"
 MIB = 1024 * 1024
 LIVE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def job(number: int = 0, **members: object) -> dict[str, object]:
-    return {"delay": 3600, "command": {"type": "http", "url": f"http://127.0.0.1:9/{number}"}} | members
-
-
-def array(jobs: Iterable[object]) -> bytes:
-    return json.dumps([*jobs]).encode()
-
-
-def lines(jobs: Iterable[object]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in jobs)
-
-
-def send(server: Server, body: bytes, key: str | None = None, **headers: str) -> Answer:
-    return server.call("POST", PATH, body, headers if key is None else headers | {"Idempotency-Key": key})
-
-
-def head(length: int | str, more: str = "") -> bytes:
-    return f"POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n{more}\r\n".encode()
-
-
-def waiting(server: Server) -> int:
-    return server.get("/jobs/status")["data"]["waiting"]
-
-
-def assert_is_refused(answer: Answer, status: int, *pointers: str) -> None:
-    assert answer.status == status, (answer.status, answer.body[:500])
-    assert answer.type == "application/problem+json"
-    assert answer.json["status"] == status
-    assert answer.json["detail"]
-    if pointers:
-        assert [error["pointer"] for error in answer.json["errors"]] == [*pointers]
 
 
 @pytest.fixture
@@ -104,80 +71,6 @@ def test_client_that_waits_for_the_go_ahead_gets_it(server: Server) -> None:
         assert channel.recv(100).startswith(b"HTTP/1.1 100")
         channel.sendall(body)
         assert parse(read_answer(channel)).status == 201
-
-
-# Idempotency keys.
-
-
-def test_batch_with_a_known_key_is_replayed(server: Server) -> None:
-    jobs = [job(number) for number in range(3)]
-    first = send(server, array(jobs), "batch 1")
-    assert (first.status, first.json["replayed"]) == (201, 0)
-    before = waiting(server)
-    for body in (array(jobs), lines(jobs), json.dumps(jobs, indent=4).encode()):
-        again = send(server, body, "batch 1")
-        assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
-        assert again.json == first.json | {"replayed": 3}
-    assert waiting(server) == before
-    assert send(server, array(jobs), "another key").status == 201
-
-
-@pytest.mark.parametrize(
-    "other",
-    [[job(0)], [job(0), job(1), job(2)], [job(1), job(0)], [job(0), job(7)], [job(0), job(1, priority=1)]],
-    ids=["fewer", "more", "another order", "another job", "another member"],
-)
-def test_known_key_with_another_batch_is_422(server: Server, other: list[object]) -> None:
-    key = f"batch of {other}"[:255]
-    first = send(server, array([job(0), job(1)]), key)
-    before = waiting(server)
-    answer = send(server, array(other), key)
-    assert_is_refused(answer, 422)
-    assert key[:50] in answer.json["detail"]
-    assert "\\x00" not in answer.json["detail"]
-    assert waiting(server) == before
-    assert send(server, array([job(0), job(1)]), key).json["ids"] == first.json["ids"]
-
-
-def test_key_of_a_batch_is_not_that_of_a_job(server: Server) -> None:
-    headers = {"Idempotency-Key": "one for both"}
-    single = server.call("POST", "/v1/jobs", job(), headers)
-    batch = send(server, array([job()]), "one for both")
-    assert (single.status, batch.status) == (201, 201)
-    assert [single.json["id"]] != batch.json["ids"]
-
-
-def test_key_whose_job_has_been_deleted_is_410(server: Server) -> None:
-    ids = send(server, array([job(0), job(1)]), "to be deleted").json["ids"]
-    assert server.call("POST", f"/v1/jobs/{ids[1]}/cancel").status == 200
-    assert server.call("DELETE", f"/v1/jobs/{ids[1]}").status == 204
-    before = waiting(server)
-    assert_is_refused(send(server, array([job(0), job(1)]), "to be deleted"), 410)
-    assert waiting(server) == before
-
-
-def test_jobs_may_have_keys_of_their_own(server: Server) -> None:
-    jobs = [job(0, idempotency_key="own 0"), job(1), job(2, idempotency_key="own 2")]
-    first = send(server, array(jobs))
-    assert first.json["replayed"] == 0
-    again = send(server, array([*jobs, job(3, idempotency_key="own 3")]))
-    assert (again.status, again.json["replayed"], again.json["count"]) == (201, 2, 4)
-    assert [again.json["ids"][place] for place in (0, 2)] == [first.json["ids"][place] for place in (0, 2)]
-    assert again.json["ids"][1] not in first.json["ids"]
-    twice = send(server, array([job(5, idempotency_key="own 5")] * 2)).json
-    assert (twice["replayed"], len(set(twice["ids"]))) == (1, 1)
-
-
-@pytest.mark.usefixtures("nothing_is_stored")
-def test_one_key_for_two_jobs_of_a_batch_is_400(server: Server) -> None:
-    answer = send(server, array([job(0), job(1, idempotency_key="same"), job(2, idempotency_key="same")]))
-    assert_is_refused(answer, 400, "/2/idempotency_key")
-
-
-@pytest.mark.usefixtures("nothing_is_stored")
-@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
-def test_key_that_is_none_is_400(server: Server, key: str) -> None:
-    assert_is_refused(send(server, array([job()]), key), 400)
 
 
 # What is refused.
@@ -312,6 +205,19 @@ def test_batch_that_has_no_room_is_503(make_server: Starter) -> None:
     assert int(answer.headers["Retry-After"]) > 0
     assert waiting(server) == 60
     assert send(server, array(job(number) for number in range(40))).status == 201
+
+
+def test_more_batches_at_once_than_memory_is_meant_for_are_503(make_server: Starter) -> None:
+    server = make_server("--max-batch", "1KiB").start()
+    with contextlib.ExitStack() as stack:
+        channels = [stack.enter_context(connect(server.port)) for _ in range(4)]
+        for channel in channels:
+            channel.sendall(head(1000) + b"[" + b" " * 949)
+        until(lambda: send(server, array([job()] * 9)).status == 503)  # once the four have arrived
+        assert_is_refused(answer := send(server, array([job()] * 9)), 503)
+        assert int(answer.headers["Retry-After"]) > 0
+        assert server.add({"type": "http", "url": "http://127.0.0.1:9/"}, delay=3600)
+    until(lambda: send(server, array([job()] * 9)).status == 201)
 
 
 VARIANT = """

@@ -6,7 +6,6 @@ from itertools import count
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw
 
 from queue_server.client import calls
 from queue_server.client.asking import ask
@@ -57,7 +56,7 @@ def _encoded(job: GivenJob) -> bytes:
 
 
 class _WithKey(msgspec.Struct):
-    idempotency_key: Raw | None = None
+    idempotency_key: str | None = None
 
 
 def _has_key(body: bytes) -> bool:

@@ -25,7 +25,7 @@ class ElementScanner:
     def __init__(self) -> None:
         self._offset = 0
         self._depth = 0
-        self._is_in_string = False
+        self._is_in_string: bool = False
         self.is_waiting = False
 
     def end_of(self, data: bytearray, start: int) -> int | None:
@@ -33,7 +33,8 @@ class ElementScanner:
 
         The next call goes on there, or with the next element once the end was found.
         """
-        at, depth, is_in_string = start + self._offset, self._depth, self._is_in_string
+        at, depth = start + self._offset, self._depth
+        is_in_string: bool = self._is_in_string
         stop = min(at + STEP, len(data))
         while mark := (_STRING_MARKS if is_in_string else _INNER_MARKS if depth else _MARKS)(data, at, stop):
             at = mark.end()

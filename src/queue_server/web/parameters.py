@@ -23,9 +23,18 @@ def read_query(parameters: Mapping[str, str], struct: type[T]) -> T:
             problems.append(Problem(f"/{name}", f"is not a known parameter; known are {known}"))
             continue
         try:
-            values[field.name] = msgspec.convert(text, field.type, strict=False)
+            values[field.name] = _read(text, field.type)
         except msgspec.ValidationError as error:
             problems.append(Problem(f"/{name}", words_for(error, field.type)))
     if problems:
         raise InvalidJob(problems)
     return struct(**values)
+
+
+def _read(text: str, type_: Any) -> Any:
+    """The text as the type; msgspec.ValidationError if it isn't one. A whole number is digits: not 1e3, not 5.0."""
+    value = msgspec.convert(text, type_, strict=False)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and not (text.isascii() and text.removeprefix("-").isdigit()):
+        return msgspec.convert(text, type_)
+    return value

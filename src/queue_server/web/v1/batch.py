@@ -115,6 +115,7 @@ class Batches:
             return await self._add.add_batch(intake.drafts(), key)
         finally:
             self._held -= held
+            intake.forget()
 
     async def _read(self, piece: bytes, intake: "_Intake", *, is_last: bool) -> None:
         since_s = self._clock.monotonic()
@@ -129,6 +130,7 @@ class _Intake:
 
     def __init__(self, add: AddJob, job_limit: int, *, is_keyed: bool) -> None:
         self._add = add
+        self._job_limit = job_limit
         self._is_keyed = is_keyed
         self._reader = BatchReader(job_limit)
         self._drafts: list[Draft] = []
@@ -152,6 +154,11 @@ class _Intake:
         if self._refusal is not None:
             raise self._refusal
         return self._drafts
+
+    def forget(self) -> None:
+        """Let go of everything: after a refusal the rest of the body may take its time."""
+        self._reader = BatchReader(self._job_limit)
+        self._drafts = []
 
     def _draft(self, jobs: Sequence[JobRequest]) -> None:
         if self._reader.is_bad or self._refusal is not None:

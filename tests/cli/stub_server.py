@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class Answer:
-    """`pieces` are sent one by one instead of the body; `breaks` closes the connection where more is expected."""
+    """`pieces` are sent one by one instead of the body; `breaks` closes the connection where more is expected.
+
+    The answer comes after `delay` seconds.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     pieces: tuple[bytes, ...] | None = None
     breaks: bool = False
+    delay: float = 0.0
 
 
 @dataclass
@@ -125,6 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Asked(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
         answer = self.server.stub.answer(asked)
+        time.sleep(answer.delay)
         self.send_response(answer.status)
         for name, value in {**answer.headers, **_length(answer)}.items():
             self.send_header(name, value)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import queue_server.client
 from queue_server.client import AsyncClient, Client
+from tests.cli.stub_server import Stub, job, of
 
 SYNC_PROGRAM = """
 import sys
@@ -54,6 +56,12 @@ def test_the_sync_client_does_without_asyncio() -> None:
         "import sys; from queue_server.client import Client; Client('http://x'); assert 'asyncio' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+
+
+def test_threads_share_a_client(stub: Stub) -> None:
+    stub.tell("GET /v1/jobs/7", of(job(7)))
+    with Client(stub.url) as client, ThreadPoolExecutor(8) as threads:
+        assert [found.id for found in threads.map(client.get, [7] * 100)] == [7] * 100
 
 
 @pytest.mark.parametrize("call", ["client.wait(7)", "next(client.events())", "next(client.follow_output(7))"])

@@ -10,7 +10,7 @@ from pyreqwest.response import Response
 
 from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared
 from queue_server.client.errors import ClientError
-from queue_server.client.exchange import Answer, Request
+from queue_server.client.exchange import Answer, Request, Silence
 from queue_server.client.reading import checked
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class AsyncConnection:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._url = options.address.url
-        self._clients: dict[bool, Client] = {}
+        self._clients: dict[Silence, Client] = {}
         self._was_reached = False
 
     async def send(self, request: Request) -> Answer:
@@ -56,10 +56,12 @@ class AsyncConnection:
             await client.close()
 
     def _prepared(self, request: Request) -> RequestBuilder:
-        silent = request.may_be_silent
-        if silent not in self._clients:
-            self._clients[silent] = configured(ClientBuilder(), self._options, may_be_silent=silent).build()
-        return prepared(self._clients[silent].request(request.method, self._url + request.path), request)
+        return prepared(self._client(request.silence).request(request.method, self._url + request.path), request)
+
+    def _client(self, silence: Silence) -> Client:
+        if silence not in self._clients:
+            self._clients[silence] = configured(ClientBuilder(), self._options, silence).build()
+        return self._clients[silence]
 
 
 class AsyncStream:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from queue_server.client.address import is_header_text
 from queue_server.client.composing import encode
-from queue_server.client.exchange import Call, Request
+from queue_server.client.exchange import Call, Request, Silence
 from queue_server.client.reading import content, no_content, reads, reads_page
 from queue_server.client.results import (
     Added,
@@ -43,7 +43,7 @@ def jobs(query: Mapping[str, Any]) -> Call[Page[Job]]:
 
 def job(job_id: int, wait: float | None = None) -> Call[Job]:
     """The job; with `wait`, when it is final or so many seconds later."""
-    return Call(_get(f"/v1/jobs/{job_id}", {"wait": wait}, subject=f"job {job_id}"), reads(Job))
+    return Call(_get(f"/v1/jobs/{job_id}", {"wait": wait}, subject=f"job {job_id}", silence=_while(wait)), reads(Job))
 
 
 def update(job_id: int, patch: Mapping[str, Any]) -> Call[Job]:
@@ -59,7 +59,8 @@ def delete(job_id: int) -> Call[None]:
 
 def cancel(job_id: int, reason: str | None = None, wait: float | None = None) -> Call[Job]:
     """Cancel a job."""
-    return _change(job_id, "cancel", _given(reason=reason), is_repeatable=True, wait=wait)
+    action = _with_query("cancel", {"wait": wait})
+    return _change(job_id, action, _given(reason=reason), is_repeatable=True, silence=_while(wait))
 
 
 def retry(job_id: int, patch: Mapping[str, Any] | None = None) -> Call[Job]:
@@ -93,7 +94,7 @@ def output(job_id: int, stream: str, attempt: int | None, span: str | None) -> C
 def follow(job_id: int, stream: str, attempt: int | None) -> Request:
     """The output of an attempt while it is written, from its start."""
     query = {"stream": stream, "attempt": attempt, "follow": 1}
-    return _get(f"/v1/jobs/{job_id}/output", query, may_be_silent=True)
+    return _get(f"/v1/jobs/{job_id}/output", query, silence=Silence.ENDLESS)
 
 
 def events(job_id: int | None, query: Mapping[str, Any], last_event_id: str) -> Request:
@@ -101,7 +102,8 @@ def events(job_id: int | None, query: Mapping[str, Any], last_event_id: str) -> 
     path = "/v1/events" if job_id is None else f"/v1/jobs/{job_id}/events"
     last = {"Last-Event-ID": _header("last_event_id", last_event_id)} if last_event_id else {}
     headers = {"Accept": "text/event-stream", **last}
-    return _get(path, query, headers=headers, subject="" if job_id is None else f"job {job_id}")
+    subject = "" if job_id is None else f"job {job_id}"
+    return _get(path, query, headers=headers, subject=subject, silence=Silence.HELD)
 
 
 def heartbeat(job_id: int, claim: int, timeout: float | None, message: str | None) -> Call[Heartbeat]:
@@ -133,7 +135,7 @@ def operations(query: Mapping[str, Any]) -> Call[Page[Operation]]:
 def operation(operation_id: int, wait: float | None = None) -> Call[Operation]:
     """The operation; with `wait`, when it has ended or so many seconds later."""
     path, subject = f"/v1/operations/{operation_id}", f"operation {operation_id}"
-    return Call(_get(path, {"wait": wait}, subject=subject), reads(Operation))
+    return Call(_get(path, {"wait": wait}, subject=subject, silence=_while(wait)), reads(Operation))
 
 
 def cancel_operation(operation_id: int) -> Call[Operation]:
@@ -163,9 +165,12 @@ def _header(name: str, text: str) -> str:
 
 
 def _change(job_id: int, action: str, body: Mapping[str, Any], **options: Any) -> Call[Job]:
-    wait = options.pop("wait", None)
-    path = _with_query(f"/v1/jobs/{job_id}/{action}", {"wait": wait})
-    return Call(_post(path, encode(body) if body else None, subject=f"job {job_id}", **options), reads(Job))
+    content = encode(body) if body else None
+    return Call(_post(f"/v1/jobs/{job_id}/{action}", content, subject=f"job {job_id}", **options), reads(Job))
+
+
+def _while(wait: float | None) -> Silence:
+    return Silence.HELD if wait else Silence.SHORT
 
 
 def _get(path: str, query: Mapping[str, Any], **options: Any) -> Request:

@@ -20,10 +20,12 @@ from pyreqwest.response import BaseResponse
 from queue_server import __version__
 from queue_server.client.address import Address
 from queue_server.client.errors import Unreachable
-from queue_server.client.exchange import Answer, Request
+from queue_server.client.exchange import Answer, Request, Silence
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 KEEPALIVE = timedelta(seconds=30)
+"""A connection without a word for so long is asked whether the other end is there; without an answer it breaks."""
+LONGEST_HOLD_S = 60.0
 USER_AGENT = f"queue-server-python/{__version__}"
 ANSWER_HEADERS = ("retry-after", "location", "content-range", "idempotent-replayed")
 
@@ -34,7 +36,7 @@ B = TypeVar("B", bound=BaseRequestBuilder)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to connect. `timeout`: seconds without a byte after which an answer is given up."""
+    """How to connect. `timeout`: seconds without a byte after which an answer that should come soon is given up."""
 
     address: Address
     timeout: float = 60.0
@@ -42,8 +44,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     most_connections: int | None = None
 
 
-def configured(builder: C, options: Options, *, may_be_silent: bool) -> C:
-    """The builder of a client for answers that may be silent for hours, or for all others."""
+def configured(builder: C, options: Options, silence: Silence) -> C:
+    """The builder of a client for answers that may be silent so long."""
     address = options.address
     headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
     builder = (
@@ -52,10 +54,13 @@ def configured(builder: C, options: Options, *, may_be_silent: bool) -> C:
         .follow_redirects(False)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE / 3)
+        .tcp_keepalive_retries(3)
         .max_connections(options.most_connections)
     )
-    if not may_be_silent:
-        builder = builder.read_timeout(timedelta(seconds=options.timeout))
+    if silence is not Silence.ENDLESS:
+        held = LONGEST_HOLD_S if silence is Silence.HELD else 0.0
+        builder = builder.read_timeout(timedelta(seconds=options.timeout + held))
     return builder.no_proxy() if address.is_loopback else builder
 
 

@@ -6,6 +6,7 @@ Read with bytes (None at the end of the stream), and a ClientError is raised whe
 """
 
 from collections.abc import Callable, Generator, Mapping
+from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -15,11 +16,21 @@ from queue_server.client.errors import ClientError
 T = TypeVar("T")
 
 
+class Silence(Enum):
+    """How long the server may say nothing before the answer or within it."""
+
+    SHORT = "short"
+    """As long as it takes to do what was asked."""
+    HELD = "held"
+    """It holds its answer back for up to a minute, or says something every 15 seconds."""
+    ENDLESS = "endless"
+    """Hours, for something that happens when it happens."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent. `path` has the query. `subject` is what a 404 says is not there, such as `job 5`.
 
-    `is_repeatable`: sent twice, it does the same as once. `may_be_silent`: hours may pass before the next byte of the
-    answer.
+    `is_repeatable`: sent twice, it does the same as once.
     """
 
     method: str
@@ -28,7 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     subject: str = ""
     is_repeatable: bool = False
-    may_be_silent: bool = False
+    silence: Silence = Silence.SHORT
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 States, outcomes and types are texts: a newer server may know more of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,6 @@ import msgspec
 from queue_server.domain.state import FINAL_STATES, State
 
 T = TypeVar("T")
-NOTHING: Mapping[str, Any] = {}
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

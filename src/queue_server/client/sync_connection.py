@@ -10,7 +10,7 @@ from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
 
 from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared
 from queue_server.client.errors import ClientError
-from queue_server.client.exchange import Answer, Request
+from queue_server.client.exchange import Answer, Request, Silence
 from queue_server.client.interruptible import interruptible
 from queue_server.client.reading import checked
 
@@ -23,7 +23,8 @@ class SyncConnection:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._url = options.address.url
-        self._clients: dict[bool, SyncClient] = {}
+        self._clients: dict[Silence, SyncClient] = {}
+        self._lock = threading.Lock()
         self._was_reached = False
 
     def send(self, request: Request) -> Answer:
@@ -56,10 +57,13 @@ class SyncConnection:
             client.close()
 
     def _prepared(self, request: Request) -> SyncRequestBuilder:
-        silent = request.may_be_silent
-        if silent not in self._clients:
-            self._clients[silent] = configured(SyncClientBuilder(), self._options, may_be_silent=silent).build()
-        return prepared(self._clients[silent].request(request.method, self._url + request.path), request)
+        return prepared(self._client(request.silence).request(request.method, self._url + request.path), request)
+
+    def _client(self, silence: Silence) -> SyncClient:
+        with self._lock:
+            if silence not in self._clients:
+                self._clients[silence] = configured(SyncClientBuilder(), self._options, silence).build()
+            return self._clients[silence]
 
 
 class SyncStream:

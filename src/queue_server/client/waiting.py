@@ -23,7 +23,8 @@ def ended(look: Callable[[float], Call[Ending]], timeout: float | None, retry_fo
     end = float("inf") if timeout is None else monotonic() + timeout
     for pause in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH):
         asked = monotonic()
-        seen = yield from ask(look(max(0.0, min(LONGEST_QUESTION_S, end - asked))), retry_for)
+        left = max(0.0, end - asked)
+        seen = yield from ask(look(min(LONGEST_QUESTION_S, left)), min(retry_for, left))
         if seen.is_final:
             return seen
         now = monotonic()

@@ -163,4 +163,5 @@ def _members(job: JobRecord) -> dict[str, object]:
     """The job as it was sent: its commands and options, and the context that applies."""
     members: dict[str, object] = {"context": job.context}
     plan = msgspec.to_builtins(job.plan, builtin_types=(msgspec.Raw,))
+    plan |= {"expires_at": classic_time(job.plan.expires_at), "deadline": classic_time(job.plan.deadline)}
     return members | {name: value for name, value in plan.items() if value is not None}

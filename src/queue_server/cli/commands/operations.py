@@ -19,9 +19,17 @@ from queue_server.clock import SystemClock
 OPERATION_ID = click.IntRange(min=1)
 
 
-@click.group("operations")
+class LsByDefault(click.Group):
+    """Lists, when nothing else is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, or `ls`."""
+        return super().parse_args(ctx, args or ["ls"])
+
+
+@click.group("operations", cls=LsByDefault)
 def command() -> None:
-    """Look at the changes of many jobs, and stop them."""
+    """Look at the changes of many jobs, and stop them. Without a command it lists them."""
 
 
 @command.command("ls")

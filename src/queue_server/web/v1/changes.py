@@ -19,8 +19,8 @@ from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.openapi.patches import MERGE_PATCH
-from queue_server.web.parameters import read_query
-from queue_server.web.v1.jobs import JOB, WaitParameters, found, no_such_job, single_parameters, waited
+from queue_server.web.parameters import read_query, single_parameters
+from queue_server.web.v1.jobs import JOB, WaitParameters, found, no_such_job, waited
 from queue_server.web.v1.views import job_view
 
 Reason = Annotated[

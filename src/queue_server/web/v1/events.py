@@ -21,7 +21,7 @@ from queue_server.telemetry.events.reader import Reader
 from queue_server.telemetry.job_events import READERS_LIMIT, JobEvents
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
-from queue_server.web.parameters import read_query
+from queue_server.web.parameters import read_query, single_parameters
 from queue_server.web.presence import CUT_OFF, ClientGone, WhilePresent
 from queue_server.web.v1.views import job_view
 
@@ -95,7 +95,7 @@ class Events:
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what happens to any job."""
         request = Request(scope)
-        query = read_stream_query(request.query_params)
+        query = read_stream_query(single_parameters(request))
         self._check_room()
         last_id = _last_id(request, query.last_event_id)
         with self._events.open(filter_of(query), last_id, _cut_off(scope)) as (reader, opening):
@@ -105,7 +105,7 @@ class Events:
     async def stream_of_job(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell how a job is, and what happens to it until its end."""
         request = Request(scope)
-        query = read_query(request.query_params, JobStreamQuery)
+        query = read_query(single_parameters(request), JobStreamQuery)
         self._check_room()
         job_id, last_id = job_id_of(request), _last_id(request, query.last_event_id)
         with self._events.open(EventFilter(job_id=job_id), last_id, _cut_off(scope)) as (reader, opening):

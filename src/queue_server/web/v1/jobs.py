@@ -1,6 +1,6 @@
 """/v1/jobs and what is read of one job; /v1/stats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.idempotency import REPLAYED, key_of
-from queue_server.web.parameters import read_query
+from queue_server.web.parameters import read_query, single_parameters
 from queue_server.web.presence import patiently
 from queue_server.web.v1.filters import ListParameters, cursor_of, filter_of_query
 from queue_server.web.v1.views import (
@@ -213,11 +213,6 @@ class Jobs:
 async def waited(request: Request, wait: Wait, job_id: int, seconds: float) -> JobRecord | None:
     """The job once it has ended, or after so many seconds; given up when the client goes away."""
     return await patiently(request, lambda left: wait(job_id, left), seconds)
-
-
-def single_parameters(request: Request) -> Mapping[str, str]:
-    """The query, each parameter once."""
-    return dict(request.query_params)
 
 
 def found(request: Request, job: JobRecord | None) -> JobRecord:

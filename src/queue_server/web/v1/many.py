@@ -17,11 +17,11 @@ from queue_server.store.contract import Action, JobFilter, Operation
 from queue_server.web.answers import JsonResponse
 from queue_server.web.body import read_body
 from queue_server.web.endpoint import Answer, Content, Endpoint
-from queue_server.web.parameters import read_query
+from queue_server.web.parameters import read_query, single_parameters
 from queue_server.web.v1.changes import Reason
 from queue_server.web.v1.filter_members import FilterMembers
 from queue_server.web.v1.filters import filter_of_body
-from queue_server.web.v1.jobs import WaitParameters, single_parameters
+from queue_server.web.v1.jobs import WaitParameters
 from queue_server.web.v1.views import OperationView, operation_view
 
 PAGE_LIMIT = 200

@@ -17,7 +17,7 @@ from queue_server.operations.output import Excerpt, Missing, ReadOutput
 from queue_server.web.byte_range import requested_range
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
-from queue_server.web.parameters import read_query
+from queue_server.web.parameters import read_query, single_parameters
 from queue_server.web.presence import CUT_OFF, ClientGone, WhilePresent
 
 BYTES = "application/octet-stream"
@@ -92,7 +92,7 @@ class Outputs:
 
     async def get(self, request: Request) -> Response:
         """An output, or what there is of it so far; with `follow` all of it as it comes."""
-        query = read_query(request.query_params, OutputQuery)
+        query = read_query(single_parameters(request), OutputQuery)
         job_id, stream = job_id_of(request), Stream(query.stream)
         read = self._output.follow if query.follow else self._output.read
         match await read(job_id, stream, query.attempt):

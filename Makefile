@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Most tests wait for servers and clocks, so more of them run at once than there are cores.
+WORKERS ?= 4
 
 .PHONY: setup serve test test-all check format bench docs schema lock clean
 
@@ -12,7 +14,7 @@ serve: setup
 	$(BIN)/queue-server serve $(ARGS)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest $(ARGS)

@@ -64,6 +64,17 @@ def test_a_stream_that_ends_is_taken_up_after_the_last_event(talk: Talk, stub: S
     assert [asked.headers.get("last-event-id") for asked in stub.asked] == ["z", "a", "a", "a"]
 
 
+def test_an_event_that_broke_off_is_told_again(talk: Talk, stub: Stub) -> None:
+    whole = events(("job.added", "a", event(7, "added")), ("job.added", "b", event(8, "added")))
+    assert whole.pieces
+    cut = Answer(200, b"", whole.headers, (whole.pieces[0], whole.pieces[1][:-1]), breaks=True)
+    stub.tell("GET /v1/events", cut, events(("job.added", "b", event(8, "added")), breaks=True))
+    stream = talk.items("events")
+    assert [next(stream).job_id for _ in range(2)] == [7, 8]
+    stream.close()
+    assert stub.asked[1].headers["last-event-id"] == "a"
+
+
 def test_the_events_of_a_job_end_with_it(talk: Talk, stub: Stub) -> None:
     first = events(
         ("job", "a", job(7, "running")), ("job.retrying", "b", event(7, "scheduled", type="job.retrying")), breaks=True

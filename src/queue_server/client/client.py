@@ -66,7 +66,8 @@ class Client:
     def add_many(self, jobs: Iterable[GivenJob], *, idempotency_key: str | None = None, chunk: int = 1000) -> list[int]:
         """Add the jobs, `chunk` (up to 10,000) in one transaction at a time; their ids, in order.
 
-        An error ends it; its `added` are the jobs of the chunks before, and of its own chunk there are none.
+        An error ends it; its `added` are the jobs of the chunks before. Those of its own chunk have not been added, or
+        nobody knows if it is Unreachable: with an `idempotency_key` of yours it is safe to call this again.
         """
         return self._finish(all_added(jobs, idempotency_key, chunk, self._retry_for))
 

@@ -14,10 +14,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class FrameParser:
-    """Takes bytes as they come and gives the frames that are complete."""
+    """Takes bytes as they come and gives the frames that are complete; `last_id` is that of the last one."""
 
     def __init__(self, last_id: str = "") -> None:
-        self.last_id = last_id
+        self.last_id = self._id = last_id
         self._rest = b""
         self._event = ""
         self._data: list[str] = []
@@ -41,11 +41,12 @@ class FrameParser:
             case "data":
                 self._data.append(value)
             case "id" if "\0" not in value:
-                self.last_id = value
+                self._id = value
             case _:
                 """A comment, or a field of a newer server."""
 
     def _dispatch(self) -> Frame | None:
+        self.last_id = self._id
         frame = Frame(self._event or "message", "\n".join(self._data), self.last_id)
         has_something = bool(self._event or self._data)
         self._event, self._data = "", []

@@ -25,21 +25,30 @@ def watched(job_id: int | None, query: Mapping[str, Any], last_event_id: str) ->
     while True:
         request = calls.events(job_id, query, last_event_id)
         parser = FrameParser(last_event_id)
+        wished: float | None = 0.0
         try:
             yield from opened(request)
             had_answer = True
-            while (data := (yield from chunks())) is not None:
-                for frame in parser.feed(data):
-                    last_event_id = frame.id
-                    event = event_of(frame)
-                    waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-                    yield Item(event)
-                    if job_id is not None and event.is_final:
-                        return
+            if (yield from _told(parser, ends_with_job=job_id is not None)):
+                return
         except (Unreachable, Unavailable, ForeignAnswer) as error:
-            if not had_answer or pause_after(error, request, 0.0) is None:
+            wished = pause_after(error, request, 0.0)
+            if wished is None or not had_answer:
                 raise
-        yield Pause(next(waits))
+        if parser.last_id != last_event_id:
+            last_event_id, waits = parser.last_id, pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        yield Pause(min(max(next(waits), wished), LONGEST_PAUSE_S))
+
+
+def _told(parser: FrameParser, *, ends_with_job: bool) -> Exchange[bool]:
+    """The events of an open stream; whether that of the job's end was among them."""
+    while (data := (yield from chunks())) is not None:
+        for frame in parser.feed(data):
+            event = event_of(frame)
+            yield Item(event)
+            if ends_with_job and event.is_final:
+                return True
+    return False
 
 
 def event_of(frame: Frame) -> Event:

@@ -70,10 +70,8 @@ class WholeJob(ShortJob, frozen=True, kw_only=True, omit_defaults=True):
     callback_failed: Command | None = None
     retry: Retry | None = None
     report: Annotated[Report | None, Meta(description="What a callback reports.")] = None
-    expires_at: Annotated[int | None, Meta(description="Microseconds since 1970, as all numbers that are times.")] = (
-        None
-    )
-    deadline: int | None = None
+    expires_at: Time | None = None
+    deadline: Time | None = None
     retention: float | None = None
     tags: Mapping[str, str] | None = None
     attempts: Annotated[Count, Meta(description="How often it has been started.")]

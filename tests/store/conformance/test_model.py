@@ -20,50 +20,17 @@ from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch
 from queue_server.domain.job import Job, NewJob
 from queue_server.domain.lifecycle import Transition, decide, overdue
 from queue_server.domain.outcome import FAILED, SUCCEEDED, Outcome, OutcomeKind
-from queue_server.domain.retry import Retry
 from queue_server.domain.state import FINAL_STATES
 from queue_server.domain.wishes import CancelWish
 from queue_server.store.contract import Claim, JobFilter, NewOperation, Rule, Slots, Step
 from tests.builders import rules
-from tests.builders.jobs import EXEC, HTTP, NOW, SECOND, moment, new_job, once
+from tests.builders.jobs import NOW, SECOND, moment, new_job, once
+from tests.builders.life import kinds, members, patches, slots, wishes
 from tests.builders.model import Model, is_change
 from tests.builders.properties import limits
 from tests.builders.stores import BACKENDS, all_jobs
 
 LEASE = 15 * SECOND
-
-members = st.fixed_dictionaries(
-    {
-        "command": st.sampled_from([HTTP, EXEC]),
-        "delay": st.sampled_from([-SECOND, 0, 0, 1, SECOND, 5 * SECOND]),
-        "priority": st.sampled_from([0, 500, 1000]),
-        "callback_done": st.sampled_from([None, HTTP]),
-        "retry": st.integers(1, 3).map(lambda attempts: Retry(attempts, "fixed", 1.0, jitter=0)),
-    },
-    optional={
-        "ttl": st.sampled_from([9, 2, 0]),
-        "deadline": st.sampled_from([20, 4, 1]),
-        "retention": st.sampled_from([0, 3]),
-        "tags": st.sampled_from([{}, {"a": "1"}, {"a": "2", "b": ""}]),
-        "queue": st.just("mails"),
-        "key": st.just("tenant"),
-    },
-)
-slots = st.builds(Slots, st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
-kinds = st.sampled_from([*OutcomeKind, OutcomeKind.CONTINUED, OutcomeKind.CONTINUED])
-wishes = st.sampled_from(["cancel", "revise", "retry", "run", "remove", "extend", "report", "report a failure"])
-patches = st.sampled_from(
-    [
-        b"",
-        b'{"priority":7,"tags":{"a":null,"c":"3"}}',
-        b'{"delay":2}',
-        b'{"run_at":null,"queue":"slow"}',
-        b'{"ttl":1,"deadline":2}',
-        b'{"ttl":null,"deadline":null,"key":"k","retention":1}',
-        b'{"command":{"type":"exec","cmd":"true","url":null}}',
-        b'{"priority":-1}',
-    ]
-)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -176,6 +143,15 @@ class StoreMachine(RuleBasedStateMachine):
         """Have a running job go on at its target."""
         about = data.draw(st.sampled_from(self.model.lost()))
         self._turn([self._decide(about, OutcomeKind.CONTINUED)], None, is_prompt=True)
+
+    @precondition(lambda self: self.model.lost())
+    @rule(data=st.data(), kind=kinds)
+    def cancel_as_it_ends(self, data, kind) -> None:
+        """The wish comes when it has been decided already what becomes of the running job."""
+        about = data.draw(st.sampled_from(self.model.lost()))
+        change = self._decide(about, kind)
+        self._amend([about.id], self._rule("cancel", b"", 1))
+        self._turn([change], None, is_prompt=True)
 
     @precondition(lambda self: any(record.is_continued for record in self.model.rows.values()))
     @rule(data=st.data(), wish=st.sampled_from(["extend", "extend", "report", "report a failure", "cancel"]))

@@ -4,6 +4,10 @@ store.py       the contract, in the event loop: hands work to the writer and the
 writer.py      the one writing thread: groups what has collected into one transaction, survives what can be survived
 checkpoints.py when the log is copied into the database
 session.py     what is done inside a transaction, and the counts and ids that only the writer keeps
+amending.py    applying what a rule makes of jobs, and how far an operation is
+adding_once.py idempotency keys
+purging.py     deleting what is old
+finding.py     lists of jobs, within a bounded number of rows; walks.py, spans.py and fragments.py are its parts
 readers.py     reading connections in threads of their own
 connection.py  opening, pragmas, migrations, translation of the driver's errors
 lock.py        one server per file

@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Send
+from starlette.types import Scope, Send
+
+from queue_server.web.presence import WHOLE
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -22,17 +24,10 @@ class JsonResponse(Response):
         return encode(content)
 
 
-async def send_json(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    """Answer with JSON bytes and nothing that costs time."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                *headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+async def send_json(scope: Scope, send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Answer with JSON bytes and nothing that costs time. The headers must be known to be valid."""
+    whole = scope["state"].get(WHOLE)
+    head = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers)
+    if whole is None or not whole(status, head, body):
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": body})

@@ -63,7 +63,7 @@ class AddEndpoint:
         """Answer once the job is durable."""
         request = read_request(await read_body(scope, receive, self._max_body))
         job = await self._add(request, key_of(scope))
-        await send_json(send, 200, b'{"status":"OK","job_id":%d}' % job.id)
+        await send_json(scope, send, 200, b'{"status":"OK","job_id":%d}' % job.id)
 
 
 class Classic:

@@ -20,6 +20,9 @@ HUNG_UP = "hung_up"
 CUT_OFF = "cut_off"
 """A function in a request's state that ends the connection at once, and drops what was not sent yet."""
 
+WHOLE = "whole"
+"""A function in a request's state that writes a whole answer; see `send_json`."""
+
 
 class ClientGone(Exception):
     """Nobody waits for the answer any more."""

@@ -100,7 +100,7 @@ class Batches:
         except (HTTPException, QueueServerError):
             await pieces.drain()
             raise
-        await _answer(send, accepted)
+        await _answer(scope, send, accepted)
 
     async def _take(self, pieces: Pieces, intake: "_Intake", key: str | None) -> AcceptedBatch:
         held = 0
@@ -171,10 +171,10 @@ class _Intake:
             self._refusal = NotAllowed(f"/{len(self._drafts)}{error.path}", str(error))
 
 
-async def _answer(send: Send, accepted: AcceptedBatch) -> None:
+async def _answer(scope: Scope, send: Send, accepted: AcceptedBatch) -> None:
     count = len(accepted.ids)
     body = encode(BatchView(accepted.ids, count, accepted.replayed))
     if accepted.replayed == count:
-        await send_json(send, 200, body, REPLAYED)
+        await send_json(scope, send, 200, body, REPLAYED)
     else:
-        await send_json(send, 201, body)
+        await send_json(scope, send, 201, body)

@@ -99,12 +99,12 @@ class CreateEndpoint:
         job = await self._add(read_request(await read_body(scope, receive, self._max_body)), key)
         location = (b"location", b"/v1/jobs/%d" % job.id)
         if not job.is_replayed:
-            await send_json(send, 201, encode(job_view(job.record())), location)
+            await send_json(scope, send, 201, encode(job_view(job.record())), location)
             return
         record = await self._look.job(job.id)
         if record is None:
             raise HTTPException(410, f"job {job.id} of this idempotency key has ended and been deleted")
-        await send_json(send, 200, encode(job_view(record)), location, REPLAYED)
+        await send_json(scope, send, 200, encode(job_view(record)), location, REPLAYED)
 
 
 class Jobs:

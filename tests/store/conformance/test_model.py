@@ -1,6 +1,7 @@
 """The store against a model of it: whatever is done, in whatever order, both say the same."""
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -40,9 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory()
-        self.backend = self.make_backend(Path(self.folder.name))
+        self.leaving = contextlib.ExitStack()  # a machine may be made and dropped before its first step
         self.model = Model()
         self.claims: list[Job] = []
         self.heard: list[tuple[int, int]] = []
@@ -52,7 +51,10 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(jobs=st.lists(members, min_size=2, max_size=5))
     def begin(self, jobs) -> None:
         """Start with a few jobs, some of which run, and an operation that is under way."""
+        self.backend = self.make_backend(Path(self.leaving.enter_context(tempfile.TemporaryDirectory())))
+        self.runner = self.leaving.enter_context(asyncio.Runner())
         self.open()
+        self.leaving.callback(lambda: self.run(self.store.close()))
         self.add(jobs)
         self.claim(3)
         new = NewOperation(
@@ -67,9 +69,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let go of everything."""
-        self.run(self.store.close())
-        self.runner.close()
-        self.folder.cleanup()
+        self.leaving.close()
 
     @rule(jobs=st.lists(members, max_size=5))
     def add(self, jobs) -> None:

@@ -32,7 +32,7 @@ def test_every_setting_says_what_is_allowed(setting: Setting) -> None:
     [
         ("port", "a whole number from 0 to 65535"),
         ("max_waiting", "a whole number of at least 1"),
-        ("exec", "one of off, any"),
+        ("exec", "one of off, named, any"),
         ("http_timeout", "a duration above 0 such as 90, 500ms, 15m, 12h or 7d"),
         ("max_body", "a size of at least 1024 such as 1048576, 512KiB or 1MiB"),
         ("default_context", "a text of at most 255 characters"),

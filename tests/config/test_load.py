@@ -86,7 +86,7 @@ def test_a_value_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ("port", "", "'' is not a whole number from 0 to 65535"),
         ("port", "80a", "'80a' is not a whole number from 0 to 65535"),
         ("concurrency", "0", "'0' is not a whole number from 1 to 10000"),
-        ("exec", "of", "'of' is not one of off, any; did you mean off?"),
+        ("exec", "of", "'of' is not one of off, named, any; did you mean off?"),
         ("http_timeout", "0", "'0' is not a duration above 0 such as 90, 500ms, 15m, 12h or 7d"),
         ("http_timeout", "99999d", "'99999d' is not a duration above 0 such as 90, 500ms, 15m, 12h or 7d"),
         ("retention_failed", "a week", "'a week' is not a duration such as 90, 500ms, 15m, 12h or 7d"),

@@ -44,4 +44,8 @@ def _option(setting: Setting) -> Callable[[F], F]:
 def _metavar(setting: Setting) -> str:
     if setting.choices:
         return "|".join(setting.choices)
-    return setting.unit.upper() if setting.unit else {int: "NUMBER", float: "NUMBER"}.get(setting.base, "TEXT")
+    return (
+        setting.unit.upper()
+        if setting.unit in ("duration", "size", "list")
+        else {int: "NUMBER", float: "NUMBER"}.get(setting.base, "TEXT")
+    )

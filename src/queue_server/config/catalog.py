@@ -4,7 +4,7 @@ Everything that treats settings alike (loading, flags, `config show`, the docs) 
 member of Settings is complete the moment it is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,7 +20,8 @@ from queue_server.config.units import (
 )
 
 VARIABLE_PREFIX = "QUEUE_SERVER_"
-Unit = Literal["duration", "size"]
+Unit = Literal["duration", "size", "list", "secret"]
+MASKED = "***"
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,14 +60,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
                 return f"a duration{self._range()} such as 90, 500ms, 15m, 12h or 7d"
             case "size":
                 return f"a size{self._range()} such as 1048576, 512KiB or 1MiB"
-            case None:
+            case "list":
+                return "a list of texts"
+            case "secret" | None:
                 return self._plain_words()
 
     def read(self, value: object) -> Any:
         """The value as the setting's type. A text may carry a unit. ValueError if it is not allowed."""
         is_text = isinstance(value, str)
-        if is_text and self.unit:
-            value = (parse_duration if self.unit == "duration" else parse_size)(value)
+        if is_text:
+            value = _READ.get(self.unit, _as_it_is)(value)
         read = msgspec.convert(value, self.type, strict=not is_text)
         if self.unit == "duration" and not read <= LONGEST_DURATION_S:
             raise ValueError(value)
@@ -79,6 +82,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
                 return format_duration(value)
             case "size":
                 return format_size(value)
+            case "list":
+                return ", ".join(value)
+            case "secret":
+                return MASKED if value else ""
             case None:
                 return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -97,6 +104,21 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         if least is not None and most is not None:
             return f" from {least} to {most}"
         return f" of at least {least}" if least else ""
+
+
+def _as_it_is(text: str) -> object:
+    return text
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+_READ: Mapping[Unit | None, Callable[[str], object]] = {
+    "duration": parse_duration,
+    "size": parse_size,
+    "list": _parts,
+}
 
 
 @cache

@@ -2,7 +2,8 @@
 
 Durations are seconds. In flags, variables and files they may carry a unit: `90`, `90s`, `15m`, `12h`, `7d`.
 Sizes are bytes and may be written `512KiB`, `1MiB`. The explanation is `Meta.description`; `config show`,
-`--help` and docs/operations.md are made from it.
+`--help` and docs/operations.md are made from it. Lists are TOML lists in the file; in flags and variables their
+items are separated by commas or blanks. What is secret is never shown.
 """
 
 from typing import Annotated, Literal
@@ -13,6 +14,8 @@ from msgspec import Meta
 # These carry no bounds: msgspec refuses a type that sets a bound twice, so each setting names its own.
 Seconds = Annotated[float, Meta(extra={"unit": "duration"})]
 Bytes = Annotated[int, Meta(extra={"unit": "size"})]
+Words = Annotated[tuple[str, ...], Meta(extra={"unit": "list"})]
+Secret = Annotated[str, Meta(extra={"unit": "secret"})]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,9 +30,50 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int, Meta(ge=0, le=1000, description="How many of them may be commands; 0 means 2 per CPU core.")
     ] = 0
     exec: Annotated[
-        Literal["off", "any"],
-        Meta(description="Which commands jobs may run here: off, or any (who can add a job owns the server)."),
+        Literal["off", "named", "any"],
+        Meta(description="Which commands jobs may run: off, named (those of the settings file), or any."),
     ] = "off"
+    exec_run_as: Annotated[str, Meta(description="The user whom commands run as; empty is the server's own.")] = ""
+    exec_sandbox: Annotated[
+        Literal["none", "bwrap", "required"],
+        Meta(description="bwrap keeps commands in bubblewrap if it works here; required refuses to start without."),
+    ] = "none"
+    exec_memory: Annotated[Bytes, Meta(ge=0, description="Memory that a command may take; 0 is no limit.")] = 0
+    exec_cpu: Annotated[Seconds, Meta(ge=0, description="CPU time that a command may take; 0 is no limit.")] = 0.0
+    exec_files: Annotated[int, Meta(ge=0, description="Files that a command may have open; 0 is no limit.")] = 1024
+    exec_processes: Annotated[
+        int, Meta(ge=0, description="Processes that the commands' user may have; 0 is no limit.")
+    ] = 0
+    exec_file_size: Annotated[
+        Bytes, Meta(ge=0, description="Largest file that a command may write; 0 is no limit.")
+    ] = 0
+    auth: Annotated[
+        Literal["tokens", "off"],
+        Meta(description="Who may ask: tokens, or off (everybody who can connect; for private networks)."),
+    ] = "tokens"
+    admin_token: Annotated[Secret, Meta(description="A token with all rights, for containers; better in a file.")] = ""
+    login_limit: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Wrong tokens from one address in a minute before it gets 429.")
+    ] = 20
+    tls_cert: Annotated[str, Meta(description="File of the TLS certificate with its chain; read again on SIGHUP.")] = ""
+    tls_key: Annotated[str, Meta(description="File of the TLS certificate's key.")] = ""
+    allowed_hosts: Annotated[
+        Words, Meta(description="Names by which clients reach this server; without tokens others are refused.")
+    ] = ()
+    allowed_origins: Annotated[
+        Words, Meta(description="Origins whose pages may ask from a browser, such as https://admin.example.com.")
+    ] = ()
+    http_targets: Annotated[
+        Literal["internal", "public", "allowlist"],
+        Meta(description="Where http jobs may go: internal and public addresses, public only, or what is allowed."),
+    ] = "internal"
+    http_allow: Annotated[
+        Words, Meta(description="Targets that are allowed: networks, hosts, .suffixes, each with :port if wanted.")
+    ] = ()
+    http_deny: Annotated[Words, Meta(description="Targets that are refused whatever allows them, likewise.")] = ()
+    secret_key: Annotated[
+        Secret, Meta(description="Keys that seal secrets at rest, newest first; empty keeps one beside the database.")
+    ] = ""
     http_timeout: Annotated[Seconds, Meta(gt=0, description="Time limit of an http attempt that names none.")] = 3600.0
     exec_timeout: Annotated[Seconds, Meta(gt=0, description="Time limit of an exec attempt that names none.")] = 3600.0
     connect_timeout: Annotated[Seconds, Meta(gt=0, description="How long connecting to a target may take.")] = 10.0
@@ -56,6 +100,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_body: Annotated[Bytes, Meta(ge=1024, description="Largest body of a request.")] = 1024 * 1024
     max_batch: Annotated[Bytes, Meta(ge=1024, description="Largest body of a batch of jobs.")] = 64 * 1024 * 1024
     max_waiting: Annotated[int, Meta(ge=1, description="How many jobs may wait before new ones get 503.")] = 10_000_000
+    max_waiting_per_context: Annotated[
+        int, Meta(ge=0, description="How many jobs of one context may wait before its new ones get 503; 0 is no limit.")
+    ] = 0
+    max_connections: Annotated[int, Meta(ge=1, description="Connections of clients at once.")] = 10_000
+    max_connections_per_address: Annotated[
+        int, Meta(ge=0, description="Connections from one address at once, but for loopback; 0 is no limit.")
+    ] = 1000
+    max_response: Annotated[Bytes, Meta(ge=1024, description="Largest response of a target that is read.")] = (
+        1024 * 1024 * 1024
+    )
     shutdown_grace: Annotated[Seconds, Meta(ge=0, description="How long running jobs may go on after SIGTERM.")] = 30.0
     retention_keys: Annotated[Seconds, Meta(ge=0, description="How long idempotency keys are kept.")] = 86_400.0
     retention_completed: Annotated[Seconds, Meta(ge=0, description="How long completed jobs are kept.")] = 7 * 86_400.0

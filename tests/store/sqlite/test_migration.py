@@ -74,11 +74,11 @@ def old(path: Path) -> Path:
 
 def test_old_file_has_the_schema_of_a_new_one_after_its_migration(old, tmp_path):
     query = "select type, name, tbl_name, sql from sqlite_schema order by 1, 2"
-    assert migrate_file(old) == ["0002 life_of_a_job"]
+    assert migrate_file(old) == ["0002 life_of_a_job", "0003 safety"]
     with closing(open_writer(old)) as migrated, closing(open_writer(tmp_path / "new.db")) as new:
         assert list(migrated.execute(query)) == list(new.execute(query))
         assert migrated.pragma("integrity_check") == "ok"
-        assert migrated.pragma("user_version") == 2
+        assert migrated.pragma("user_version") == 3
     assert migrate_file(old) == []
 
 

@@ -20,7 +20,7 @@ from tests.builders.processes import started
 from tests.builders.stores import SqliteBackend, claim_all, opened
 from tests.support.mounts import make_read_only, small_disk
 
-STEPS = ["0001 initial", "0002 life_of_a_job"]
+STEPS = ["0001 initial", "0002 life_of_a_job", "0003 safety"]
 OPENS_AND_WAITS = Path(__file__).parent / "programs" / "opens_and_waits.py"
 
 

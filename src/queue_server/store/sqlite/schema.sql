@@ -19,6 +19,20 @@ CREATE TABLE attempt (
     primary key (job_id, claim_seq)
 ) strict, without rowid;
 
+CREATE TABLE audit (
+    id       integer primary key autoincrement,
+    at       integer not null,
+    who      text    not null,
+    token_id integer,
+    address  text    not null,
+    action   text    not null,
+    target   text    not null,
+    count    integer,
+    details  text    not null
+) strict;
+
+CREATE INDEX audit_at on audit (at, id);
+
 CREATE TABLE job (
     id         integer primary key,
     state      text    not null check (state in ('scheduled', 'available', 'running', 'completed', 'failed', 'cancelled')),
@@ -105,6 +119,17 @@ CREATE TABLE payload (
     plan   blob    not null
 ) strict;
 
+CREATE TABLE secret (
+    id         integer primary key autoincrement,
+    name       text    not null,
+    kind       text    not null check (kind in ('value', 'signing')),
+    sealed     blob    not null,
+    created_at integer not null,
+    until      integer
+) strict;
+
+CREATE INDEX secret_name on secret (kind, name, id);
+
 CREATE TABLE sequence (
     name text    primary key,
     next integer not null
@@ -118,3 +143,21 @@ CREATE TABLE tag (
 ) strict, without rowid;
 
 CREATE INDEX tag_job on tag (job_id);
+
+CREATE TABLE token (
+    id             integer primary key autoincrement,
+    name           text    not null,
+    digest         blob    not null unique,
+    old_digest     blob    unique,
+    old_until      integer,
+    scopes         text    not null,
+    contexts       text,
+    queues         text,
+    targets        text,
+    created_at     integer not null,
+    expires_at     integer,
+    revoked_at     integer,
+    last_used_at   integer
+) strict;
+
+CREATE UNIQUE INDEX token_name on token (name) where revoked_at is null;

@@ -12,7 +12,9 @@ from queue_server.web.routing import Router
 
 
 def endpoint(method: str, path: str, handler: Any, **members: Any) -> Endpoint:
-    return Endpoint(method=method, path=path, handler=handler, summary="", answers={200: Answer("")}, tag="", **members)
+    return Endpoint(
+        method=method, path=path, handler=handler, summary="", scope=None, answers={200: Answer("")}, tag="", **members
+    )
 
 
 def echo(name: str) -> Any:

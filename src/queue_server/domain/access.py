@@ -6,8 +6,8 @@ from enum import StrEnum
 import msgspec
 
 
-class Scope(StrEnum):
-    """A right of a token. Some hold others; see `HOLDS`."""
+class Right(StrEnum):
+    """A right of a token, which the API calls a scope. Some hold others; see `HOLDS`."""
 
     ADD = "add"
     ADD_EXEC = "add:exec"
@@ -17,15 +17,18 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-HOLDS: Mapping[Scope, frozenset[Scope]] = {
-    Scope.ADD: frozenset({Scope.ADD}),
-    Scope.ADD_EXEC: frozenset({Scope.ADD_EXEC, Scope.ADD}),
-    Scope.READ: frozenset({Scope.READ}),
-    Scope.READ_OUTPUT: frozenset({Scope.READ_OUTPUT, Scope.READ}),
-    Scope.MANAGE: frozenset({Scope.MANAGE, Scope.READ}),
-    Scope.ADMIN: frozenset(Scope),
+HOLDS: Mapping[Right, frozenset[Right]] = {
+    Right.ADD: frozenset({Right.ADD}),
+    Right.ADD_EXEC: frozenset({Right.ADD_EXEC, Right.ADD}),
+    Right.READ: frozenset({Right.READ}),
+    Right.READ_OUTPUT: frozenset({Right.READ_OUTPUT, Right.READ}),
+    Right.MANAGE: frozenset({Right.MANAGE, Right.READ}),
+    Right.ADMIN: frozenset(Right),
 }
 """What a token with a scope may do: adding commands means adding jobs, seeing outputs means seeing jobs."""
+
+
+Scope = Right
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,14 +38,14 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[Right]
     contexts: frozenset[str] | None = None
     queues: frozenset[str] | None = None
     token_id: int | None = None
 
-    def may(self, scope: Scope) -> bool:
+    def may(self, right: Right) -> bool:
         """Whether it has the right."""
-        return scope in self.scopes
+        return right in self.scopes
 
     def sees(self, context: str, queue: str) -> bool:
         """Whether a job of this context and queue is any of its business."""
@@ -54,10 +57,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         return self.contexts is not None or self.queues is not None
 
 
-def held(scopes: Collection[Scope]) -> frozenset[Scope]:
+def held(scopes: Collection[Right]) -> frozenset[Right]:
     """All rights that these scopes give."""
     return frozenset(right for scope in scopes for right in HOLDS[scope])
 
 
-EVERYBODY = Access(name="everybody", scopes=frozenset(Scope))
+EVERYBODY = Access(name="everybody", scopes=frozenset(Right))
 """Whoever can connect, where the server asks for no token."""

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from queue_server import __version__
+from queue_server.domain.access import Right
 from queue_server.domain.instants import classic_time
 from queue_server.domain.job import JobRequest
 from queue_server.domain.reading import read_request
@@ -48,6 +49,7 @@ class AddEndpoint:
             Endpoint(
                 method="POST",
                 path="/jobs/add",
+                scope=Right.ADD,
                 handler=self,
                 is_raw=True,
                 tag=TAG,
@@ -133,6 +135,7 @@ def _get(path: str, handler: Handler, summary: str, operation_id: str, type_: ty
     return Endpoint(
         method="GET",
         path=path,
+        scope=Right.READ,
         handler=handler,
         tag=TAG,
         summary=summary,

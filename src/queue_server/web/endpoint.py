@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from queue_server.domain.access import Right
 from queue_server.web.answers import JSON
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -35,7 +36,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One method at one path.
 
-    `path` is Starlette's (`/v1/jobs/{job_id}`). `handler` is a coroutine function from a Request to a Response, or,
+    `path` is Starlette's (`/v1/jobs/{job_id}`). `scope` is the right that it takes, None if anybody may.
+    `handler` is a coroutine function from a Request to a Response, or,
     where `is_raw`, an ASGI application. `query` is a struct whose members are the query parameters, `headers` names
     request headers with a sentence each. `errors` are the statuses of problem answers beyond those that any request can
     get. `operation_id` names it in clients that are made from the document; one is made of method and path where it is
@@ -44,6 +46,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
+    scope: Right | None
     handler: Handler | ASGIApp
     summary: str
     answers: Mapping[int, Answer]

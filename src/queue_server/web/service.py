@@ -40,6 +40,7 @@ class Service:
             Endpoint(
                 method="GET",
                 path="/healthz",
+                scope=None,
                 handler=self.healthz,
                 tag=TAG,
                 summary="Whether the process answers",
@@ -49,6 +50,7 @@ class Service:
             Endpoint(
                 method="GET",
                 path="/readyz",
+                scope=None,
                 handler=self.readyz,
                 tag=TAG,
                 summary="Whether the server takes jobs",

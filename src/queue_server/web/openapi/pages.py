@@ -94,6 +94,7 @@ def _declared(  # noqa: PLR0917 (as they read)
     return Endpoint(
         method="GET",
         path=path,
+        scope=None,
         handler=handler,
         tag=TAG,
         summary=summary,

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from queue_server.clock import Clock
+from queue_server.domain.access import Right
 from queue_server.domain.batch import JOBS_LIMIT, BatchReader, BatchTooLarge
 from queue_server.domain.errors import NotAllowed, QueueServerError, StoreUnavailable
 from queue_server.domain.job import JobRequest
@@ -67,6 +68,7 @@ class Batches:
             Endpoint(
                 method="POST",
                 path="/v1/jobs/batch",
+                scope=Right.ADD,
                 handler=self.post,
                 is_raw=True,
                 summary="Add many jobs",

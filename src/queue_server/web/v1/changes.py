@@ -8,6 +8,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from queue_server.domain.access import Right
 from queue_server.domain.job import NO_CONTROLS, JobRecord
 from queue_server.domain.reading import read_as
 from queue_server.domain.revising import Patch, read_patch
@@ -58,6 +59,7 @@ class Changes:
             Endpoint(
                 method="PATCH",
                 path="/v1/jobs/{job_id}",
+                scope=Right.MANAGE,
                 handler=self.patch,
                 tag="jobs",
                 operation_id="changeJob",
@@ -70,6 +72,7 @@ class Changes:
             Endpoint(
                 method="DELETE",
                 path="/v1/jobs/{job_id}",
+                scope=Right.MANAGE,
                 handler=self.delete,
                 tag="jobs",
                 operation_id="deleteJob",
@@ -80,6 +83,7 @@ class Changes:
             Endpoint(
                 method="POST",
                 path="/v1/jobs/{job_id}/cancel",
+                scope=Right.MANAGE,
                 handler=self.cancel,
                 tag="jobs",
                 operation_id="cancelJob",
@@ -98,6 +102,7 @@ class Changes:
             Endpoint(
                 method="POST",
                 path="/v1/jobs/{job_id}/retry",
+                scope=Right.MANAGE,
                 handler=self.retry,
                 tag="jobs",
                 operation_id="retryJob",
@@ -112,6 +117,7 @@ class Changes:
             Endpoint(
                 method="POST",
                 path="/v1/jobs/{job_id}/run",
+                scope=Right.MANAGE,
                 handler=self.run,
                 tag="jobs",
                 operation_id="runJob",

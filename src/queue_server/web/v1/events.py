@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from queue_server.domain.access import Right
 from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.job import Context, QueueName
 from queue_server.domain.state import State
@@ -67,6 +68,7 @@ class Events:
             Endpoint(
                 method="GET",
                 path="/v1/events",
+                scope=Right.READ,
                 handler=self.stream,
                 is_raw=True,
                 tag="events",
@@ -80,6 +82,7 @@ class Events:
             Endpoint(
                 method="GET",
                 path="/v1/jobs/{job_id}/events",
+                scope=Right.READ,
                 handler=self.stream_of_job,
                 is_raw=True,
                 tag="events",

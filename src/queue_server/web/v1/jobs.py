@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from queue_server import __version__
+from queue_server.domain.access import Right
 from queue_server.domain.job import JobRecord, JobRequest
 from queue_server.domain.reading import read_request
 from queue_server.operations.add import AddJob
@@ -74,6 +75,7 @@ class CreateEndpoint:
             Endpoint(
                 method="POST",
                 path="/v1/jobs",
+                scope=Right.ADD,
                 handler=self,
                 is_raw=True,
                 tag="jobs",
@@ -122,6 +124,7 @@ class Jobs:
             Endpoint(
                 method="GET",
                 path="/v1/jobs",
+                scope=Right.READ,
                 handler=self.list,
                 tag="jobs",
                 operation_id="listJobs",
@@ -138,6 +141,7 @@ class Jobs:
             Endpoint(
                 method="GET",
                 path="/v1/jobs/{job_id}",
+                scope=Right.READ,
                 handler=self.get,
                 tag="jobs",
                 operation_id="getJob",
@@ -149,6 +153,7 @@ class Jobs:
             Endpoint(
                 method="GET",
                 path="/v1/jobs/{job_id}/attempts",
+                scope=Right.READ,
                 handler=self.attempts,
                 tag="jobs",
                 operation_id="listAttempts",
@@ -159,6 +164,7 @@ class Jobs:
             Endpoint(
                 method="GET",
                 path="/v1/jobs/{job_id}/explain",
+                scope=Right.READ,
                 handler=self.explain,
                 tag="jobs",
                 operation_id="explainJob",
@@ -169,6 +175,7 @@ class Jobs:
             Endpoint(
                 method="GET",
                 path="/v1/stats",
+                scope=Right.READ,
                 handler=self.stats,
                 tag="statistics",
                 operation_id="getStats",

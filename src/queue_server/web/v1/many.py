@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from queue_server.domain.access import Right
 from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.reading import read_as
 from queue_server.domain.revising import NO_PATCH, read_patch
@@ -122,6 +123,7 @@ class ManyJobs:
                 Endpoint(
                     method="POST",
                     path=f"/v1/jobs:{action}",
+                    scope=Right.MANAGE,
                     handler=handlers[action],
                     tag="many jobs",
                     operation_id=f"{action}Jobs",
@@ -141,6 +143,7 @@ class ManyJobs:
             Endpoint(
                 method="GET",
                 path="/v1/operations",
+                scope=Right.READ,
                 handler=self.list,
                 tag="many jobs",
                 operation_id="listOperations",
@@ -152,6 +155,7 @@ class ManyJobs:
             Endpoint(
                 method="GET",
                 path="/v1/operations/{operation_id}",
+                scope=Right.READ,
                 handler=self.get,
                 tag="many jobs",
                 operation_id="getOperation",
@@ -163,6 +167,7 @@ class ManyJobs:
             Endpoint(
                 method="POST",
                 path="/v1/operations/{operation_id}/cancel",
+                scope=Right.MANAGE,
                 handler=self.stop,
                 tag="many jobs",
                 operation_id="cancelOperation",

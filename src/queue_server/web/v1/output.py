@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from queue_server.domain.access import Right
 from queue_server.executors.live import Stream
 from queue_server.operations.output import Excerpt, Missing, ReadOutput
 from queue_server.web.byte_range import requested_range
@@ -75,6 +76,7 @@ class Outputs:
             Endpoint(
                 method="GET",
                 path="/v1/jobs/{job_id}/output",
+                scope=Right.READ_OUTPUT,
                 handler=self.get,
                 summary="Read or follow an output",
                 description=DESCRIPTION,

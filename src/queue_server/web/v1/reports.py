@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from queue_server.domain.access import Right
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.outcome import FAILED, SUCCEEDED, Outcome, Output
 from queue_server.domain.reading import read_as
@@ -96,6 +97,7 @@ class Reports:
             Endpoint(
                 method="POST",
                 path=f"{path}/heartbeat",
+                scope=Right.ADD,
                 handler=self.heartbeat,
                 tag="continued work",
                 operation_id="heartbeat",
@@ -108,6 +110,7 @@ class Reports:
             Endpoint(
                 method="POST",
                 path=f"{path}/complete",
+                scope=Right.ADD,
                 handler=self.complete,
                 tag="continued work",
                 operation_id="completeAttempt",
@@ -120,6 +123,7 @@ class Reports:
             Endpoint(
                 method="POST",
                 path=f"{path}/fail",
+                scope=Right.ADD,
                 handler=self.fail,
                 tag="continued work",
                 operation_id="failAttempt",

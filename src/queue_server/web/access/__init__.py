@@ -1,0 +1,1 @@
+"""Who may ask: tokens, hosts and origins, and what each request needs."""

@@ -1,0 +1,13 @@
+"""Where a request's rights are found, once they are known."""
+
+from starlette.types import Scope
+
+from queue_server.domain.access import EVERYBODY, Access
+
+ACCESS = "access"
+"""The `Access` of who asks, in a request's state."""
+
+
+def access_of(scope: Scope) -> Access:
+    """Who asks; everybody where nothing says who."""
+    return scope["state"].get(ACCESS, EVERYBODY)

@@ -37,6 +37,7 @@ from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
+from queue_server.web.access.guard import Guard, NoTokens
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 
@@ -105,7 +106,7 @@ class Server:
             events=self._events,
         )
         self._outputs = ReadOutput(store, self._executors.values())
-        self._web = web_server(App(endpoints_of(self._services(), settings, self._clock), self._log))
+        self._web = web_server(App(endpoints_of(self._services(), settings, self._clock), self._guard(), self._log))
         self._stops = 0
 
     async def serve(self) -> int:
@@ -146,6 +147,9 @@ class Server:
             output=self._outputs,
             events=self._events,
         )
+
+    def _guard(self) -> Guard:
+        return Guard(NoTokens(), self._settings, self._clock, is_loopback=is_loopback(self._listener))
 
     def _name(self) -> str:
         return self._settings.node_name or socket.gethostname()

@@ -16,6 +16,7 @@ from queue_server.operations.output import ReadOutput
 from queue_server.operations.wait import Wait
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
+from queue_server.web.access.guard import Guard
 from queue_server.web.classic import AddEndpoint, Classic
 from queue_server.web.endpoint import Endpoint
 from queue_server.web.errors import answer, failure_of
@@ -47,9 +48,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 class App:
     """The ASGI application. Every error becomes an answer; only one that nobody expected is a 500, and is logged."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], log: Log) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], guard: Guard, log: Log) -> None:
         self._log = log
-        self._router = Router([*endpoints, *Pages(endpoints).endpoints])
+        self._guard = guard
+        self._router = Router([*endpoints, *Pages(endpoints).endpoints], guard.protect)
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -59,6 +61,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
+            return
+        if scope["method"] == "OPTIONS" and self._guard.is_preflight(scope):
+            await self._guard.answer_preflight(scope, send)
             return
         try:
             await self._router(scope, receive, send)

@@ -4,11 +4,12 @@
     await router(scope, receive, send)
 
 A path without parameters is found by one dictionary look-up, all others by their patterns in the order of their
-declaration. What has GET has HEAD too. A path that is not there is an HTTPException 404, a method that a path does not
-take is a 405 with Allow: the caller makes an answer of both.
+declaration. `protect` stands before each application, with the right that its request takes. What has GET has HEAD too.
+A path that is not there is an HTTPException 404, a method that a path does not take is a 405 with Allow: the caller
+makes an answer of both.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from re import Pattern
 from typing import cast
 
@@ -17,17 +18,25 @@ from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from queue_server.domain.access import Right
 from queue_server.web.endpoint import Endpoint, Handler
 
 Methods = Mapping[str, ASGIApp]
+Protect = Callable[[Right | None, ASGIApp], ASGIApp]
+"""Puts what must be passed first before an application that takes a right."""
+
+
+def unprotected(_right: Right | None, application: ASGIApp) -> ASGIApp:
+    """The application as it is."""
+    return application
 
 
 class Router:
     """An ASGI application made of declarations. `endpoints` are those that it was made of."""
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, endpoints: Iterable[Endpoint], protect: Protect = unprotected) -> None:
         self.endpoints: Sequence[Endpoint] = tuple(endpoints)
-        paths = _by_path(self.endpoints)
+        paths = _by_path(self.endpoints, protect)
         self._exact: Mapping[str, Methods] = {path: methods for path, methods in paths.items() if "{" not in path}
         self._patterns: Sequence[tuple[Pattern[str], Methods]] = [
             (compile_path(path)[0], methods) for path, methods in paths.items() if "{" in path
@@ -51,15 +60,15 @@ class Router:
         raise HTTPException(404, f"There is nothing at {path}")
 
 
-def _by_path(endpoints: Iterable[Endpoint]) -> dict[str, dict[str, ASGIApp]]:
+def _by_path(endpoints: Iterable[Endpoint], protect: Protect) -> dict[str, dict[str, ASGIApp]]:
     paths: dict[str, dict[str, ASGIApp]] = {}
     for endpoint in endpoints:
         methods = paths.setdefault(endpoint.path, {})
         if endpoint.method in methods:
             raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")
-        methods[endpoint.method] = _application_of(endpoint)
+        methods[endpoint.method] = protect(endpoint.scope, _application_of(endpoint))
         if endpoint.method == "GET":
-            methods["HEAD"] = _head_of(endpoint)
+            methods["HEAD"] = protect(endpoint.scope, _head_of(endpoint))
     return paths
 
 

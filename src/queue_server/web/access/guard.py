@@ -1,0 +1,184 @@
+"""What every request passes before it is answered: where it comes from, who asks, and whether they may.
+
+    guard = Guard(tokens, settings, clock, is_loopback=…)
+    application = guard.protect(endpoint, application)      for each request that is declared
+    failure = guard.refuses(scope)                          for every request, known or not
+
+A token is asked for as soon as one exists, and always where other machines can connect, unless `auth` is off.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from queue_server.clock import Clock
+from queue_server.config.settings import Settings
+from queue_server.domain.access import EVERYBODY, Access, Right
+from queue_server.web.access.browsers import Browsers
+from queue_server.web.access.caller import ACCESS
+from queue_server.web.access.credentials import tokens_in
+from queue_server.web.access.failed_logins import FailedLogins
+from queue_server.web.errors import Failure, answer
+from queue_server.web.presence import WHOLE
+
+LOOKED_AT = frozenset({b"authorization", b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Queue Server", Basic realm="Queue Server", charset="UTF-8"'}
+NO_TOKEN = Failure(
+    401,
+    "this server asks for a token: send it as Authorization: Bearer …, or as the user in the URL; "
+    "`queue-server token create` makes one",
+    headers=CHALLENGE,
+)
+WRONG_TOKEN = Failure(401, "this token is not known here, has expired or was revoked", headers=CHALLENGE)
+PREFLIGHT_AGE_S = 600
+ALLOWED_HEADERS = b"authorization, content-type, idempotency-key, if-none-match, last-event-id, range"
+EXPOSED_HEADERS = b"etag, idempotent-replayed, link, location, retry-after"
+
+
+class Tokens(Protocol):
+    """What the guard asks of `operations.tokens.Tokens`."""
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there are tokens."""
+        ...
+
+    def check(self, text: bytes, now: int) -> Access | None:
+        """The rights of the token with this text, None if it gives none."""
+        ...
+
+
+class NoTokens:
+    """There are none."""
+
+    has_any = False
+
+    def check(self, text: bytes, now: int) -> Access | None:  # noqa: ARG002
+        """None: it gives no rights."""
+        return None
+
+
+class Guard:
+    """Says who may ask what."""
+
+    def __init__(self, tokens: Tokens, settings: Settings, clock: Clock, *, is_loopback: bool) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._is_off = settings.auth == "off"
+        self._is_loopback = is_loopback
+        self._browsers = Browsers(settings.allowed_hosts, settings.allowed_origins)
+        self._failed = FailedLogins(settings.login_limit)
+
+    @property
+    def asks(self) -> bool:
+        """Whether requests need a token now."""
+        return not self._is_off and (not self._is_loopback or self._tokens.has_any)
+
+    def protect(self, right: Right | None, application: ASGIApp) -> ASGIApp:
+        """The application for those who have the right; for all who may come here at all where it is None."""
+        if right is None:
+            return self._open(application)
+
+        async def protected(scope: Scope, receive: Receive, send: Send) -> None:
+            found = _looked_at(scope)
+            admitted = self._admit(scope, found, right)
+            if isinstance(admitted, Failure):
+                await self._refuse(admitted, found, scope, receive, send)
+                return
+            scope["state"][ACCESS] = admitted
+            if b"origin" in found:
+                send = self._for_page(found[b"origin"], scope, send)
+            await application(scope, receive, send)
+
+        return protected
+
+    def is_preflight(self, scope: Scope) -> bool:
+        """Whether a browser asks on behalf of an allowed page what it may send (the Fetch standard's CORS protocol)."""
+        if scope["method"] != "OPTIONS":
+            return False
+        return self._browsers.allows_origin(_looked_at(scope).get(b"origin", b""))
+
+    async def answer_preflight(self, scope: Scope, send: Send) -> None:
+        """Tell the browser that it may."""
+        headers = [
+            *_page_headers(_looked_at(scope)[b"origin"]),
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+            (b"access-control-allow-headers", ALLOWED_HEADERS),
+            (b"access-control-max-age", b"%d" % PREFLIGHT_AGE_S),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _open(self, application: ASGIApp) -> ASGIApp:
+        async def opened(scope: Scope, receive: Receive, send: Send) -> None:
+            found = _looked_at(scope)
+            if failure := self._browsers.refuses_page(found, scope["method"]):
+                await answer(failure, scope["path"])(scope, receive, send)
+                return
+            if b"origin" in found:
+                send = self._for_page(found[b"origin"], scope, send)
+            await application(scope, receive, send)
+
+        return opened
+
+    def _admit(self, scope: Scope, found: Mapping[bytes, bytes], right: Right) -> Access | Failure:
+        if failure := self._browsers.refuses_page(found, scope["method"]):
+            return failure
+        if not self.asks:
+            return self._browsers.refuses_host(found.get(b"host", b"")) or EVERYBODY
+        access = self._identify(scope, found.get(b"authorization"))
+        if isinstance(access, Failure) or access.may(right):
+            return access
+        return Failure(403, f"the token {access.name} does not have the scope {right}, which this needs")
+
+    def _identify(self, scope: Scope, authorization: bytes | None) -> Access | Failure:
+        """Whose token it is. One that is right is never made to wait: no neighbour can lock it out."""
+        if authorization is None:
+            return NO_TOKEN
+        now = self._clock.now()
+        for token in tokens_in(authorization):
+            if access := self._tokens.check(token, now):
+                return access
+        address, moment = (scope.get("client") or ("",))[0], self._clock.monotonic()
+        if seconds := self._failed.seconds_to_wait(address, moment):
+            return Failure(
+                429,
+                "too many wrong tokens from this address (setting login_limit)",
+                headers={"Retry-After": str(math.ceil(seconds))},
+            )
+        self._failed.failed(address, moment)
+        return WRONG_TOKEN
+
+    async def _refuse(
+        self, failure: Failure, found: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if b"origin" in found:
+            send = self._for_page(found[b"origin"], scope, send)
+        await answer(failure, scope["path"])(scope, receive, send)
+
+    def _for_page(self, origin: bytes, scope: Scope, send: Send) -> Send:
+        """`send` with what lets a page of an allowed origin read the answer."""
+        if not self._browsers.allows_origin(origin):
+            return send
+        scope["state"].pop(WHOLE, None)
+
+        async def send_readable(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_page_headers(origin)]}
+            await send(message)
+
+        return send_readable
+
+
+def _looked_at(scope: Scope) -> dict[bytes, bytes]:
+    return {name: value for name, value in scope["headers"] if name in LOOKED_AT}
+
+
+def _page_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", EXPOSED_HEADERS),
+        (b"vary", b"Origin"),
+    ]

@@ -11,6 +11,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from queue_server.domain.errors import (
+    Conflict,
     InvalidJob,
     JobDeleted,
     KeyMismatch,
@@ -46,6 +47,8 @@ def failure_of(error: Exception) -> Failure:
             return Failure(403, str(error), (Problem(error.path, str(error)),))
         case WrongState() | JobDeleted() | KeyMismatch():
             return Failure(STATUSES[type(error)], str(error))
+        case Conflict():
+            return Failure(409, str(error), (Problem(error.path, str(error)),) if error.path else ())
         case HTTPException():
             return Failure(error.status_code, error.detail, headers=error.headers)
         case QueueServerError():

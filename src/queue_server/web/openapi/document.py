@@ -9,7 +9,7 @@ from queue_server import __version__
 from queue_server.web.endpoint import Endpoint
 from queue_server.web.openapi import failures
 from queue_server.web.openapi.patches import NAME, job_patch
-from queue_server.web.openapi.requests import operation_of, types_of
+from queue_server.web.openapi.requests import SECURITY_SCHEMES, operation_of, types_of
 from queue_server.web.openapi.schemas import Schema, Schemas
 
 DESCRIPTION = """\
@@ -52,6 +52,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted(_components(schemas).items())),
             "responses": failures.failure_components(),
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
 

@@ -12,9 +12,11 @@ from queue_server.web.v1.views import ProblemView
 
 ALWAYS = (400, 503)
 WITH_BODY = (408, 413)
+WITH_SCOPE = (401, 403, 429)
 CAUSES: Mapping[int, tuple[str, str]] = {
     400: ("Bad Request", "The request is not valid; every error is listed."),
-    403: ("Forbidden", "A setting of the server forbids it."),
+    401: ("Unauthorized", "The server asks for a token, and the request has none or a wrong one."),
+    403: ("Forbidden", "A setting of the server forbids it, or the token does not have the scope."),
     404: ("Not Found", "There is no such thing."),
     408: ("Request Timeout", "The body came too slowly."),
     409: ("Conflict", "It is not in a state for this."),
@@ -22,12 +24,15 @@ CAUSES: Mapping[int, tuple[str, str]] = {
     413: ("Content Too Large", "The body is too large."),
     416: ("Range Not Satisfiable", "The range is outside the output."),
     422: ("Unprocessable Content", "The idempotency key belongs to another request."),
+    429: ("Too Many Requests", "Too many wrong tokens came from this address."),
     503: ("Service Unavailable", "Not now: the server is stopping, full, or can't write. Try again later."),
 }
 """By status: its words (RFC 9110 section 15), and what it means here."""
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "How to send a token."},
     416: {"Content-Range": "How many bytes there are: `bytes */SIZE`."},
+    429: {"Retry-After": "Seconds after which to try again."},
     503: {"Retry-After": "Seconds after which to try again."},
 }
 
@@ -52,7 +57,12 @@ TYPES = (ProblemView, ClassicError)
 
 def failures_of(endpoint: Endpoint) -> Schema:
     """The answers to a request that could not be fulfilled, by their status, as references."""
-    statuses = {*ALWAYS, *(WITH_BODY if endpoint.body else ()), *endpoint.errors} - {*endpoint.answers}
+    statuses = {
+        *ALWAYS,
+        *(WITH_BODY if endpoint.body else ()),
+        *(WITH_SCOPE if endpoint.scope else ()),
+        *endpoint.errors,
+    } - {*endpoint.answers}
     return {str(status): {"$ref": f"#/components/responses/{_name(status, endpoint)}"} for status in sorted(statuses)}
 
 

@@ -15,6 +15,14 @@ from queue_server.web.openapi.patches import MERGE_PATCH, NAME
 from queue_server.web.openapi.schemas import Schema, Schemas, reference
 
 EVENT_STREAM = "text/event-stream"
+SECURITY_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `Authorization: Bearer qs_…`."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A token as the user, for clients that know only URLs.",
+    },
+}
 _EXAMPLES = examples()
 
 
@@ -25,8 +33,9 @@ def operation_of(endpoint: Endpoint, schemas: Schemas, endpoints: Sequence[Endpo
         "summary": endpoint.summary,
         "operationId": name_of(endpoint),
     }
-    if endpoint.description:
-        operation["description"] = _joined(endpoint.description)
+    if description := _description(endpoint):
+        operation["description"] = description
+    operation["security"] = [] if endpoint.scope is None else [{name: []} for name in SECURITY_SCHEMES]
     if parameters := [*parameters_of(endpoint, schemas)]:
         operation["parameters"] = parameters
     if endpoint.body:
@@ -47,6 +56,12 @@ def types_of(endpoint: Endpoint) -> Iterator[Any]:
     yield from types_of_query(endpoint)
     contents = (*endpoint.body, *(answer.content for answer in endpoint.answers.values() if answer.content))
     yield from (content.type for content in contents if content.type is not None and content.media_type != MERGE_PATCH)
+
+
+def _description(endpoint: Endpoint) -> str:
+    """What it says, and the scope that it takes."""
+    needs = f"Takes the scope `{endpoint.scope}`, where tokens are asked for." if endpoint.scope else ""
+    return "\n\n".join(filter(None, (_joined(endpoint.description), needs)))
 
 
 def _joined(text: str) -> str:

@@ -49,6 +49,8 @@ class Listed(msgspec.Struct, frozen=True):
             all(asked is None or asked == has for asked, has in plain)
             and (not wanted.states or job.state in wanted.states)
             and (wanted.ids is None or job.id in wanted.ids)
+            and (wanted.contexts is None or job.context in wanted.contexts)
+            and (wanted.queues is None or job.queue in wanted.queues)
             and wanted.tags.items() <= self.tags.items()
             and is_within(job.created_at, wanted.created_after, wanted.created_before)
             and is_within(job.ended_at, wanted.ended_after, wanted.ended_before)
@@ -111,6 +113,13 @@ def of(*values: object) -> st.SearchStrategy[object]:
 
 
 times = of(*range(NOW - SECOND, END + 10 * SECOND, 7 * SECOND), END, END + SECOND)
+
+
+def some_of(*values: str) -> st.SearchStrategy[tuple[str, ...] | None]:
+    """A binding to several of some values, or, more often, to none."""
+    return st.none() | st.none() | st.lists(st.sampled_from(values), max_size=4).map(tuple)
+
+
 filters = st.builds(
     JobFilter,
     states=st.just(()) | st.lists(st.sampled_from(State), max_size=4).map(tuple),
@@ -126,6 +135,8 @@ filters = st.builds(
     ended_after=times,
     ended_before=times,
     ids=st.none() | st.none() | st.lists(st.integers(-1, 270), max_size=60).map(tuple),
+    contexts=some_of(*CONTEXTS, "none"),
+    queues=some_of(*QUEUES, "none"),
 )
 positions = st.none() | st.builds(
     Position, st.integers(0, 270) | st.integers(NOW, END + 9 * SECOND), st.integers(0, 270)

@@ -16,6 +16,7 @@ from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
+from queue_server.domain.tokens import NewToken, Token
 from queue_server.domain.wishes import Answer
 
 
@@ -70,7 +71,10 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs are meant: those that fulfil all that is set. `…_after` includes its time, `…_before` does not."""
+    """Which jobs are meant: those that fulfil all that is set. `…_after` includes its time, `…_before` does not.
+
+    `contexts` and `queues` are those that who asks is bound to: a job is in one of each. None is no binding.
+    """
 
     states: tuple[State, ...] = ()
     type: Literal["http", "exec"] | None = None
@@ -84,6 +88,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     ended_after: int | None = None
     ended_before: int | None = None
     ids: tuple[int, ...] | None = None
+    contexts: tuple[str, ...] | None = None
+    queues: tuple[str, ...] | None = None
 
 
 EVERY_JOB = JobFilter()
@@ -218,7 +224,40 @@ ArrivalListener = Callable[[int], None]
 """Called in the event loop with the earliest run_at of jobs that have just become durable."""
 
 
-class Store(Protocol):
+class TokenStore(Protocol):
+    """The part of a store that keeps API tokens. Of their texts it only ever sees digests."""
+
+    async def add_token(self, token: NewToken) -> int | None:
+        """Store a token and return its id, or None, and nothing is stored, if one that is not revoked has its name.
+
+        The look at names and the insert are one transaction. Ids grow and are never used again.
+        """
+        ...
+
+    async def tokens(self) -> Sequence[Token]:
+        """Every token, also expired and revoked ones, oldest first, all as of one moment."""
+        ...
+
+    async def rotate_token(self, token_id: int, digest: bytes, old_until: int) -> bool:
+        """Give a token another digest; the one it had works until `old_until`, one from before that no longer.
+
+        One transaction. False, and nothing is changed, if there is no such token or it is revoked.
+        """
+        ...
+
+    async def revoke_token(self, token_id: int, now: int) -> bool:
+        """End a token, in one transaction; its name is free again. False if there is none or it was revoked before."""
+        ...
+
+    async def note_used(self, times: Mapping[int, int]) -> None:
+        """Keep when tokens were last used, by their ids: all in one statement. A later time that is known stays.
+
+        Ids that no token has are left out.
+        """
+        ...
+
+
+class Store(TokenStore, Protocol):
     """The memory of a cluster of nodes."""
 
     async def register(self, name: str, slots: int, now: int) -> Node:

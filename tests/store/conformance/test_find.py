@@ -39,12 +39,22 @@ SINGLE: Mapping[str, Mapping[str, Any]] = {
     "ended before": {"ended_before": END + 3 * SECOND},
     "ids": {"ids": tuple(range(40, 0, -2))},
     "no ids": {"ids": ()},
+    "a binding to a context": {"contexts": ("shop",)},
+    "a binding to contexts": {"contexts": (CONTEXTS[3], "shop", "none")},
+    "a binding to the default context and another": {"contexts": ("default", "shop")},
+    "a binding to more contexts than are walked": {"contexts": ("shop", *map(str, range(40)))},
+    "a binding to queues": {"queues": ("mail", "rare")},
+    "a binding to nothing": {"queues": ()},
 }
 
 COMBINED: Mapping[str, Mapping[str, Any]] = {
     "queue and state": {"queue": "mail", "states": (State.FAILED,)},
     "tag and context": {"tags": {"customer": "acme"}, "context": "shop"},
     "key and times": {"key": KEYS[0], "created_after": NOW + 20 * SECOND, "ended_before": END + 5 * SECOND},
+    "two bindings": {"contexts": ("shop", CONTEXTS[2]), "queues": ("default", "mail")},
+    "a binding and a context of it": {"contexts": ("shop", "default"), "context": "shop"},
+    "a binding and states": {"contexts": ("shop", CONTEXTS[2]), "states": FINAL_STATES},
+    "a binding and ids": {"contexts": ("shop",), "ids": tuple(range(1, 200))},
     "ids and states": {"ids": tuple(range(1, 100)), "states": (State.COMPLETED, State.SCHEDULED)},
 }
 
@@ -66,7 +76,7 @@ async def test_pages_of_every_filter_are_those_of_the_model(store, jobs, order):
 
 async def test_model_has_jobs_for_every_filter(jobs):
     for name, members in {**SINGLE, **COMBINED}.items():
-        assert name == "no ids" or expected(jobs, JobFilter(**members), Order.NEWEST), name
+        assert name in ("no ids", "a binding to nothing") or expected(jobs, JobFilter(**members), Order.NEWEST), name
 
 
 @pytest.mark.timeout(900)

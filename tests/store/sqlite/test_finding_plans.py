@@ -76,6 +76,8 @@ def sorts_only_pages(plan):
         ({"type": "exec"}, f"SEARCH job USING COVERING INDEX job_exec (type=? AND {ID_RANGE})"),
         ({"queue": "mail"}, f"SEARCH job USING COVERING INDEX job_queue (queue=? AND {ID_RANGE})"),
         ({"context": "shop"}, f"SEARCH job USING COVERING INDEX job_context (context=? AND {ID_RANGE})"),
+        ({"contexts": ("shop",)}, f"SEARCH job USING COVERING INDEX job_context (context=? AND {ID_RANGE})"),
+        ({"queues": ("mail",)}, f"SEARCH job USING COVERING INDEX job_queue (queue=? AND {ID_RANGE})"),
         ({"key": "%"}, f"SEARCH job USING COVERING INDEX job_key (key=? AND {ID_RANGE})"),
         ({"parent_id": 1}, f"SEARCH job USING COVERING INDEX job_parent (parent_id=? AND {ID_RANGE})"),
         ({"tags": {"region": "eu"}}, "SEARCH tag USING PRIMARY KEY (name=? AND value=? AND job_id>? AND job_id<?)"),
@@ -103,6 +105,23 @@ def test_lists_by_end_and_by_due_time_read_a_page_of_their_index(reader, jobs, a
     (plan,) = steps(reader, JobQuery(order=Order.DUE, after=after))
     assert on_tables([plan]) == ["SEARCH job USING COVERING INDEX job_due (run_at>? AND run_at<?)"]
     assert not any("TEMP B-TREE" in one for one in plan)
+
+
+@pytest.mark.parametrize(
+    ("members", "index"),
+    [({"contexts": ("shop", "rare", "shop")}, "job_context"), ({"queues": ("mail", "rare")}, "job_queue")],
+)
+@pytest.mark.parametrize("order", BY_ID)
+def test_binding_to_several_is_pages_of_ranges_that_are_merged(reader, jobs, members, index, order):
+    (plan,) = steps(reader, JobQuery(filter=JobFilter(**members), order=order))
+    assert [step.partition(" (")[0] for step in on_tables([plan])] == [f"SEARCH job USING COVERING INDEX {index}"] * 2
+    assert sorts_only_pages(plan)
+
+
+def test_binding_that_no_index_serves_is_checked_on_each_row(reader, jobs):
+    for members in ({"contexts": ("default", "shop")}, {"queues": tuple(map(str, range(20)))}):
+        plans = steps(reader, JobQuery(filter=JobFilter(**members)), 40)
+        assert on_tables(plans)[-1] == BY_ROWID
 
 
 @pytest.mark.parametrize(("order", "index"), [(Order.NEWEST, "job_state"), (Order.ENDED_LAST, "job_ended")])
@@ -196,6 +215,7 @@ FEW_AND_MANY = {
     "tags": ({"customer": "acme"}, {"order": "4711"}, {"region": "eu", "customer": "acme"}),
     "created_before": (NOW + HISTORY // 2 * EVERY,),
     "ended_before": (NOW + HISTORY // 2 * EVERY, NOW + 100 * EVERY),
+    "contexts": (("default", "shop"), ("shop", "rare"), tuple(map(str, range(40)))),
 }
 FILTERS = [{name: value} for name, values in FEW_AND_MANY.items() for value in values]
 PAIRS = [one | other for one, other in itertools.combinations(FILTERS, 2) if one.keys().isdisjoint(other)]

@@ -35,6 +35,12 @@ def any_of(conditions: Iterable[Fragment]) -> Fragment:
     return Fragment(f"({joined.sql})", joined.values)
 
 
+def one_of(column: str, values: Iterable[str]) -> Fragment:
+    """Fulfilled where the column has one of the values."""
+    bound = tuple(values)
+    return Fragment(f"{column} in ({', '.join('?' * len(bound))})", bound)
+
+
 def select(columns: str, table: str, where: Fragment, ending: str, *values: int) -> Fragment:
     """A query. `ending` is what comes after the condition, `values` are those that it binds."""
     return Fragment(f"select {columns} from {table} where {where.sql} {ending}", (*where.values, *values))  # noqa: S608

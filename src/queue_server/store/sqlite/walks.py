@@ -10,7 +10,7 @@ from msgspec import json
 
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.store.contract import JobFilter, Order
-from queue_server.store.sqlite.fragments import Fragment, all_of, any_of, compared
+from queue_server.store.sqlite.fragments import Fragment, all_of, any_of, compared, one_of
 
 ENDS = (Order.ENDED_LAST, Order.ENDED_FIRST)
 
@@ -24,6 +24,12 @@ INDEXES = {
 """The partial indexes ordered by id, by member of the filter, each with its condition."""
 
 NOT_INDEXED = (("type", "http"), ("queue", "default"), ("context", "default"))
+
+BINDINGS = {"contexts": "context", "queues": "queue"}
+"""The members that name several values, of which a job has one, and the member that names one."""
+
+RANGES_LIMIT = 16
+"""So many values of a binding are walked, each in its range. Jobs are checked for more."""
 
 TAG = "tag."
 
@@ -54,12 +60,12 @@ def walks_of(wanted: JobFilter, order: Order) -> list[Walk]:
     The first is in the list's order, unless the filter names ids: then there is only one, which is not.
     """
     states = _states(wanted, order)
-    if not states or wanted.ids == ():
+    if not states or () in (wanted.ids, wanted.contexts, wanted.queues):
         return []
     checks = _checks(wanted, states)
     if wanted.ids is not None:
         return [_among(wanted.ids, checks)]
-    by_id = [*_by_member(wanted, checks), *_by_tag(wanted, checks)]
+    by_id = [*_by_member(wanted, checks), *_by_binding(wanted, checks), *_by_tag(wanted, checks)]
     if order in ENDS:
         first = [_by_end(states, checks)]
     elif order is Order.DUE:
@@ -79,6 +85,9 @@ def _states(wanted: JobFilter, order: Order) -> tuple[State, ...]:
 def _checks(wanted: JobFilter, states: tuple[State, ...]) -> Checks:
     given = {name: getattr(wanted, name) for name in INDEXES}
     checks = {name: compared(f"job.{name}", "=", value) for name, value in given.items() if value is not None}
+    for name, member in BINDINGS.items():
+        if (values := getattr(wanted, name)) is not None:
+            checks[name] = one_of(f"job.{member}", values)
     if len(states) < len(State):
         checks["state"] = any_of(compared("job.state", "=", state) for state in states)
     for name, value in wanted.tags.items():
@@ -106,6 +115,15 @@ def _by_member(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
     for name, (index, condition) in INDEXES.items():
         if name in checks and (name, getattr(wanted, name)) not in NOT_INDEXED:
             yield _walk(f"job indexed by {index}", [all_of((checks[name], condition))], checks, name)
+
+
+def _by_binding(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
+    for name, member in BINDINGS.items():
+        values: tuple[str, ...] = getattr(wanted, name) or ()
+        if 0 < len(values) <= RANGES_LIMIT and not any((member, value) in NOT_INDEXED for value in values):
+            index, condition = INDEXES[member]
+            ranges = [all_of((compared(f"job.{member}", "=", value), condition)) for value in dict.fromkeys(values)]
+            yield _walk(f"job indexed by {index}", ranges, checks, name)
 
 
 def _by_tag(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:

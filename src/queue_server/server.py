@@ -16,7 +16,7 @@ from queue_server.clock import SystemClock
 from queue_server.config.load import Loaded
 from queue_server.config.settings import Settings
 from queue_server.domain.command import ExecCommand, HttpCommand
-from queue_server.domain.errors import QueueServerError
+from queue_server.domain.errors import CannotStart, QueueServerError
 from queue_server.domain.state import State
 from queue_server.engine.engine import Engine, EngineOptions
 from queue_server.engine.heartbeat import LEASE_S
@@ -40,6 +40,7 @@ from queue_server.telemetry.systemd import Systemd
 from queue_server.web.access.guard import Guard, NoTokens
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
+from queue_server.web.tls import Tls, tls_of
 
 EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 LAST_ANSWERS_S = 0.5
@@ -61,11 +62,12 @@ def run(loaded: Loaded) -> int:
 
 async def _run(loaded: Loaded) -> int:
     settings, clock = loaded.settings, SystemClock()
+    tls = tls_of(settings)
     listener = bind(settings.host, settings.port)
     output = open_output(settings.log_format, clock, os.environ)
     try:
         store = open_store(settings, clock)
-        return await Server(settings, store, listener, output).serve()
+        return await Server(settings, store, listener, output, tls).serve()
     except QueueServerError:
         raise
     except BaseException:
@@ -79,10 +81,13 @@ async def _run(loaded: Loaded) -> int:
 class Server:
     """One running server."""
 
-    def __init__(self, settings: Settings, store: Store, listener: socket.socket, output: LogOutput) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, listener: socket.socket, output: LogOutput, tls: Tls | None
+    ) -> None:
         self._settings = settings
         self._store = store
         self._listener = listener
+        self._tls = tls
         self._output = output
         self._clock = SystemClock()
         self._log = make_log(output, settings.log_level)
@@ -106,7 +111,9 @@ class Server:
             events=self._events,
         )
         self._outputs = ReadOutput(store, self._executors.values())
-        self._web = web_server(App(endpoints_of(self._services(), settings, self._clock), self._guard(), self._log))
+        self._web = web_server(
+            App(endpoints_of(self._services(), settings, self._clock), self._guard(), self._log), tls
+        )
         self._stops = 0
 
     async def serve(self) -> int:
@@ -157,7 +164,7 @@ class Server:
     def _announce(self) -> None:
         settings = self._settings
         self._log.info(
-            f"Queue Server {__version__} listens on {address_of(self._listener)}",
+            f"Queue Server {__version__} listens on {address_of(self._listener, is_tls=self._tls is not None)}",
             db=settings.db.rpartition("@")[2],
             slots=settings.concurrency,
             exec=settings.exec,
@@ -169,7 +176,7 @@ class Server:
             self._log.warning(
                 "other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1"
             )
-        self._systemd.notify(f"READY=1\nSTATUS=listening on {address_of(self._listener)}")
+        self._systemd.notify(f"READY=1\nSTATUS=listening on {address_of(self._listener, is_tls=self._tls is not None)}")
 
     async def _watchdog(self) -> None:
         if self._systemd.watchdog_s is None:
@@ -179,7 +186,13 @@ class Server:
             await asyncio.sleep(self._systemd.watchdog_s / 2)
 
     def _signalled(self, number: int) -> None:
-        """First: stop in good order. Second: interrupt what runs and give it back at once. Third: just end."""
+        """First: stop in good order. Second: interrupt what runs and give it back at once. Third: just end.
+
+        With TLS, SIGHUP stops nothing: it has the certificate read again.
+        """
+        if number == signal.SIGHUP and self._tls is not None:
+            self._read_certificate(self._tls)
+            return
         self._stops += 1
         self._add.is_closed = True
         self._outputs.stop_waiting()
@@ -196,6 +209,14 @@ class Server:
                 self._engine.stop(0)
             case _:
                 os._exit(EXIT_STOPPED)
+
+    def _read_certificate(self, tls: Tls) -> None:
+        try:
+            tls.read()
+        except CannotStart as error:
+            self._log.error(f"SIGHUP: the certificate stays as it was: {error}")
+        else:
+            self._log.info("SIGHUP: new connections get the certificate as it is now")
 
     def _store_broke(self, message: str) -> None:
         """Nothing can be promised any more: answer what is open with 503, then end. The next start gives jobs back."""

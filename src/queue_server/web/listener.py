@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from queue_server.domain.errors import CannotStart
 from queue_server.web.protocol import Protocol
+from queue_server.web.tls import Tls
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -28,7 +29,7 @@ class WebServer(uvicorn.Server):
         yield
 
 
-def web_server(app: ASGIApp) -> WebServer:
+def web_server(app: ASGIApp, tls: Tls | None) -> WebServer:
     """A uvicorn server for `app`, to be given its sockets when it serves."""
     config = uvicorn.Config(
         app,
@@ -44,6 +45,8 @@ def web_server(app: ASGIApp) -> WebServer:
         timeout_graceful_shutdown=LAST_ANSWERS_S,
         backlog=BACKLOG,
     )
+    config.load()
+    config.ssl = None if tls is None else tls.context
     return WebServer(config)
 
 
@@ -63,12 +66,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, is_tls: bool = False) -> str:
     """The address for people: http://127.0.0.1:1337, or unix:/path."""
     if listener.family == socket.AF_UNIX:
         return UNIX + str(listener.getsockname())
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def is_loopback(listener: socket.socket) -> bool:

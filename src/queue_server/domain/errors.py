@@ -4,6 +4,7 @@
     ├── InvalidJob            a client sent something that is not a job            400
     ├── NotAllowed            the job is well-formed, a setting forbids it         403
     ├── WrongState            the job is not in a state for what is asked          409
+    ├── Conflict              what is there already forbids what is asked          409
     ├── JobDeleted            the job of an idempotency key has been deleted       410
     ├── KeyMismatch           an idempotency key comes with another job            422
     ├── InvalidSetting        a flag, variable or settings file is wrong           exit 2
@@ -49,6 +50,14 @@ class NotAllowed(QueueServerError):
 
 class WrongState(QueueServerError):
     """What was asked can't be done in the state that the job is in."""
+
+
+class Conflict(QueueServerError):
+    """What was asked can't be done as things stand; `path` points at the member that is in the way, if one is."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        self.path = path
+        super().__init__(message)
 
 
 class JobDeleted(QueueServerError):

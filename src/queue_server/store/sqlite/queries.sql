@@ -291,3 +291,30 @@ from attempt where job_id = ?1 order by claim_seq;
 -- name: output
 select text, error_text, head, size, error_size
 from attempt where job_id = ?1 and (?2 is null or number = ?2) order by claim_seq desc limit 1;
+
+-- Add an API token; no row if one in force has its name.
+-- name: insert_token
+insert into token (name, digest, scopes, contexts, queues, targets, created_at, expires_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+on conflict (name) where revoked_at is null do nothing
+returning id;
+
+-- Every API token, oldest first. They are few.
+-- name: tokens
+select id, name, digest, old_digest, old_until, scopes, contexts, queues, targets, created_at, expires_at, revoked_at,
+    last_used_at
+from token order by id;
+
+-- Give a token another text; the one before works until a time.
+-- name: rotate_token
+update token set old_digest = digest, digest = ?2, old_until = ?3 where id = ?1 and revoked_at is null;
+
+-- End a token.
+-- name: revoke_token
+update token set revoked_at = ?2 where id = ?1 and revoked_at is null;
+
+-- When tokens were last used: a JSON list of their ids and times.
+-- name: note_tokens_used
+update token set last_used_at = max(coalesce(last_used_at, 0), used.at)
+from (select value ->> 0 as id, value ->> 1 as at from json_each(?1)) as used
+where token.id = used.id;

@@ -16,11 +16,13 @@ from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import StoreUnavailable
 from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord
 from queue_server.domain.outcome import Output
+from queue_server.domain.tokens import Token
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
 from queue_server.store.sqlite.connection import explain, open_reader
 from queue_server.store.sqlite.finding import find, find_ids
 from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
 from queue_server.store.sqlite.session import QUERIES
+from queue_server.store.sqlite.tokens import token_of_row
 
 THREADS = 2
 TIME_LIMIT_S = 5.0
@@ -94,6 +96,10 @@ class Readers:
         """See Store.output."""
         rows = await self._read("output", job_id, number)
         return Output(*rows[0]) if rows else None
+
+    async def tokens(self) -> list[Token]:
+        """See TokenStore.tokens."""
+        return [token_of_row(row) for row in await self._read("tokens")]
 
     def close(self) -> None:
         """End the threads and close their connections. Blocks until running reads have ended."""

@@ -12,6 +12,7 @@ from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
+from queue_server.domain.tokens import NewToken, Token
 from queue_server.domain.wishes import CancelWish
 from queue_server.store.contract import (
     Added,
@@ -36,6 +37,7 @@ from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
 from queue_server.store.sqlite.purging import Purge
 from queue_server.store.sqlite.readers import Readers
 from queue_server.store.sqlite.session import Session
+from queue_server.store.sqlite.tokens import insert_token, note_used
 from queue_server.store.sqlite.writer import Add, AddOnce, Call, Exchange, Writer
 
 PENDING_BYTES_LIMIT = 128 * 1024 * 1024
@@ -174,6 +176,26 @@ class SqliteStore:
     async def output(self, job_id: int, number: int | None = None) -> Output | None:
         """See Store.output."""
         return await self._readers.output(job_id, number)
+
+    async def add_token(self, token: NewToken) -> int | None:
+        """See TokenStore.add_token."""
+        return await self._call(lambda session: insert_token(session, token))
+
+    async def tokens(self) -> Sequence[Token]:
+        """See TokenStore.tokens."""
+        return await self._readers.tokens()
+
+    async def rotate_token(self, token_id: int, digest: bytes, old_until: int) -> bool:
+        """See TokenStore.rotate_token."""
+        return await self._call(lambda session: session.run("rotate_token", token_id, digest, old_until) == 1)
+
+    async def revoke_token(self, token_id: int, now: int) -> bool:
+        """See TokenStore.revoke_token."""
+        return await self._call(lambda session: session.run("revoke_token", token_id, now) == 1)
+
+    async def note_used(self, times: Mapping[int, int]) -> None:
+        """See TokenStore.note_used."""
+        await self._call(lambda session: note_used(session, times))
 
     def on_arrival(self, listener: ArrivalListener) -> None:
         """See Store.on_arrival."""

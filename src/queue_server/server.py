@@ -29,6 +29,7 @@ from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage, Rules, tell
 from queue_server.operations.many import Many, rule_of
 from queue_server.operations.output import ReadOutput
+from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
 from queue_server.store.open import open_store
@@ -37,7 +38,7 @@ from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
-from queue_server.web.access.guard import Guard, NoTokens
+from queue_server.web.access.guard import Guard
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 from queue_server.web.tls import Tls, tls_of
@@ -96,6 +97,13 @@ class Server:
         self._executors = _executors(settings, self._clock)
         self._events = JobEvents(self._clock, run_name(self._clock.now()))
         self._chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
+        self._tokens = Tokens(
+            store,
+            self._clock,
+            os.urandom,
+            admin_token=settings.admin_token,
+            is_loopback=lambda: settings.auth == "off" or is_loopback(listener),
+        )
         self._rules = Rules(settings, self._clock)
         self._add = AddJob(store, settings, self._clock, self._events)
         self._engine = Engine(
@@ -122,6 +130,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
+        await self._tokens.load()
         node = await self._store.register(self._name(), self._settings.concurrency, self._clock.now())
         async with asyncio.TaskGroup() as parts:
             engine = parts.create_task(self._engine.run(node))
@@ -130,6 +139,7 @@ class Server:
             self._listener.listen(BACKLOG)  # clients may connect from the address line on, though uvicorn starts later
             web = parts.create_task(self._web.serve([self._listener]))
             alive = parts.create_task(self._watchdog())
+            uses = parts.create_task(self._tokens.keep_writing())
             self._announce()
             await engine
             self._events.close()
@@ -137,6 +147,8 @@ class Server:
             self._web.should_exit = True
             await web
             alive.cancel()
+            uses.cancel()
+        await self._tokens.flush()
         await self._store.close()
         self._log.info("stopped")
         return EXIT_OK
@@ -153,10 +165,11 @@ class Server:
             many=Many(store, clock, self._engine.operation_added),
             output=self._outputs,
             events=self._events,
+            tokens=self._tokens,
         )
 
     def _guard(self) -> Guard:
-        return Guard(NoTokens(), self._settings, self._clock, is_loopback=is_loopback(self._listener))
+        return Guard(self._tokens, self._settings, self._clock, is_loopback=is_loopback(self._listener))
 
     def _name(self) -> str:
         return self._settings.node_name or socket.gethostname()

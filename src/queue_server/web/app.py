@@ -13,6 +13,7 @@ from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage
 from queue_server.operations.many import Many
 from queue_server.operations.output import ReadOutput
+from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
@@ -30,6 +31,7 @@ from queue_server.web.v1.jobs import CreateEndpoint, Jobs
 from queue_server.web.v1.many import ManyJobs
 from queue_server.web.v1.output import Outputs
 from queue_server.web.v1.reports import Reports
+from queue_server.web.v1.tokens import ApiTokens
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     many: Many
     output: ReadOutput
     events: JobEvents
+    tokens: Tokens
 
 
 class App:
@@ -92,6 +95,7 @@ def endpoints_of(services: Services, settings: Settings, clock: Clock) -> Sequen
             output_limit=settings.output_limit,
         ),
         ManyJobs(services.many, limit),
+        ApiTokens(services.tokens, clock, limit),
         Classic(look),
         Service(add),
     )

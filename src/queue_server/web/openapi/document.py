@@ -26,6 +26,7 @@ TAGS = {
     "many jobs": "The same action on all jobs of a filter.",
     "events": "What happens to jobs, as it happens.",
     "continued work": "Jobs that go on at their target past the request.",
+    "tokens": "Who may ask, and for what.",
     "statistics": "The server at a glance.",
     "first API": "The API of the server that this one replaces; it stays as it is.",
     "service": "For load balancers and supervisors.",

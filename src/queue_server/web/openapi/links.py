@@ -20,6 +20,7 @@ _OPERATION = Source("operation_id", "$response.body#/operation/id")
 SOURCES: Mapping[tuple[str, int], Source] = {
     ("addJob", 201): Source("job_id", "$response.body#/id"),
     ("classicAddJob", 200): Source("job_id", "$response.body#/job_id"),
+    ("createToken", 201): Source("token_id", "$response.body#/id"),
     ("cancelJobs", 202): _OPERATION,
     ("retryJobs", 202): _OPERATION,
     ("deleteJobs", 202): _OPERATION,

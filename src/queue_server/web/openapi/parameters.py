@@ -17,6 +17,7 @@ ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "job_id": ("The job's id.", ID),
     "operation_id": ("The operation's id.", ID),
+    "token_id": ("The token's id.", ID),
     "claim": ("The claim that the attempt runs under: `X-Queue-Claim` of its request.", ID),
     "file": ("The file's name.", {"type": "string", "pattern": "^[a-z.-]+$"}),
 }

@@ -157,5 +157,7 @@ RULES: Mapping[str, Keywords] = {
     "ListParameters/state": _list_of(State),
     "StreamQuery/state": _list_of(State, may_be_empty=True),
     "StreamQuery/type": _list_of(EventType, may_be_empty=True),
+    "TokenRequest": _not_both("ttl", "expires_at"),
+    "TokenRequest/expires_at": _TIME,
     "RetryMany/changes": {"propertyNames": {"enum": [*CHANGEABLE]}},
 }

@@ -18,27 +18,35 @@ from queue_server.config.settings import Settings
 from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.errors import CannotStart, QueueServerError
 from queue_server.domain.state import State
+from queue_server.domain.targets import Targets
 from queue_server.engine.engine import Engine, EngineOptions
 from queue_server.engine.heartbeat import LEASE_S
 from queue_server.executors.contract import Executor
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
+from queue_server.executors.surroundings import targets_of
 from queue_server.operations.add import AddJob
+from queue_server.operations.audit import Audit
 from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage, Rules, tell
 from queue_server.operations.many import Many, rule_of
 from queue_server.operations.output import ReadOutput
+from queue_server.operations.secrets import Secrets
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
-from queue_server.store.open import open_store
+from queue_server.store.open import key_file, open_store
 from queue_server.telemetry.events.frames import run_name
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
 from queue_server.web.access.guard import Guard
+from queue_server.vault.kept import Kept
+from queue_server.vault.keys import Keys
+from queue_server.vault.revealing import Revealer
+from queue_server.vault.sealing import Vault
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 from queue_server.web.tls import Tls, tls_of
@@ -94,7 +102,11 @@ class Server:
         self._log = make_log(output, settings.log_level)
         forward_library_logs(self._log)
         self._systemd = Systemd(os.environ)
-        self._executors = _executors(settings, self._clock)
+        self._vault = Vault(Keys(settings.secret_key, key_file(settings)))
+        self._kept = Kept(self._vault)
+        self._secrets = Secrets(store, self._vault, self._kept, self._clock, self._log)
+        self._targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
+        self._executors = _executors(settings, self._clock, self._targets, Revealer(self._vault, self._kept))
         self._events = JobEvents(self._clock, run_name(self._clock.now()))
         self._chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
         self._tokens = Tokens(
@@ -104,8 +116,9 @@ class Server:
             admin_token=settings.admin_token,
             is_loopback=lambda: settings.auth == "off" or is_loopback(listener),
         )
-        self._rules = Rules(settings, self._clock)
-        self._add = AddJob(store, settings, self._clock, self._events)
+        self._audit = Audit(store, self._clock, self._log)
+        self._rules = Rules(settings, self._clock, self._kept)
+        self._add = AddJob(store, settings, self._clock, self._events, self._kept)
         self._engine = Engine(
             store,
             executors=self._executors,
@@ -120,7 +133,7 @@ class Server:
         )
         self._outputs = ReadOutput(store, self._executors.values())
         self._web = web_server(
-            App(endpoints_of(self._services(), settings, self._clock), self._guard(), self._log), tls
+            App(endpoints_of(self._services(), settings, self._clock), self._guard(), self._log), tls, settings
         )
         self._stops = 0
 
@@ -131,6 +144,7 @@ class Server:
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
         await self._tokens.load()
+        await self._secrets.load()
         node = await self._store.register(self._name(), self._settings.concurrency, self._clock.now())
         async with asyncio.TaskGroup() as parts:
             engine = parts.create_task(self._engine.run(node))
@@ -166,10 +180,12 @@ class Server:
             output=self._outputs,
             events=self._events,
             tokens=self._tokens,
+            secrets=self._secrets,
+            audit=self._audit,
         )
 
     def _guard(self) -> Guard:
-        return Guard(self._tokens, self._settings, self._clock, is_loopback=is_loopback(self._listener))
+        return Guard(self._tokens, self._audit, self._settings, self._clock, is_loopback=is_loopback(self._listener))
 
     def _name(self) -> str:
         return self._settings.node_name or socket.gethostname()
@@ -242,14 +258,16 @@ class Server:
         os._exit(EXIT_FAILED)
 
 
-def _executors(settings: Settings, clock: SystemClock) -> Mapping[type, Executor]:
+def _executors(settings: Settings, clock: SystemClock, targets: Targets) -> Mapping[type, Executor]:
     http = HttpExecutor(
         version=__version__,
         output_limit=settings.output_limit,
         default_timeout=settings.http_timeout,
         connect_timeout=settings.connect_timeout,
         heartbeat_timeout=settings.heartbeat_timeout,
+        targets=targets,
         now=clock.now,
+        revealer=revealer,
     )
     if settings.exec == "off":
         return {HttpCommand: http}
@@ -272,7 +290,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         State.FAILED: failed,
         State.CANCELLED: failed,
     }
-    return EngineOptions(settings.concurrency, _exec_slots(settings), retention)
+    return EngineOptions(settings.concurrency, _exec_slots(settings), retention, settings.retention_audit)
 
 
 def _spare_garbage_collector() -> None:

@@ -12,6 +12,7 @@ from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.job import Job, Plan, Report
 from queue_server.domain.outcome import Outcome
 from queue_server.domain.state import State
+from queue_server.domain.targets import Surroundings, Targets, read_limits
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
 
@@ -60,7 +61,8 @@ async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
 async def http_executor(**settings: Any) -> AsyncIterator[HttpExecutor]:
     """A started executor of requests, stopped at the end."""
     defaults = {"version": "0", "output_limit": 1024 * 1024, "default_timeout": 60.0, "connect_timeout": 5.0}
-    started = HttpExecutor(**(defaults | {"now": SystemClock().now} | settings))
+    around = {"now": SystemClock().now, "targets": Targets(read_limits("internal", (), ()), Surroundings())}
+    started = HttpExecutor(**(defaults | around | settings))
     await started.start()
     try:
         yield started

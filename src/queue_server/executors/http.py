@@ -1,5 +1,7 @@
 """Runs http commands. Redirects are not followed, and what comes back is kept as it came.
 
+`targets` says where they may go, and `limits_of` where those may go that a token has added.
+
 A target that answers 202 and `X-Queue-Continue: true` goes on with the job past its request, and reports the result.
 """
 
@@ -10,17 +12,22 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from queue_server.domain.command import HttpCommand
+from queue_server.domain.errors import SecretUnavailable
 from queue_server.domain.expect import HTTP_DEFAULT, HTTP_RANGE, expected_codes
 from queue_server.domain.instants import EPOCH, MICROSECOND, rfc3339
 from queue_server.domain.job import Job
 from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.domain.placeholders import fill_http, values_for
+from queue_server.domain.target_items import ANYWHERE, TargetLimits
+from queue_server.domain.targets import Targets
 from queue_server.executors.contract import RunCancelled
 from queue_server.executors.http_client.client import Client
 from queue_server.executors.http_client.failures import ConnectTimedOut, RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.response import Response
 from queue_server.executors.http_request import message_of
 from queue_server.executors.live import LiveOutput, LiveOutputs
+from queue_server.vault.revealing import Revealer
+from queue_server.vault.signing import signature_lines
 
 ACCEPTED = 202
 HEARTBEAT_LEAST_S, HEARTBEAT_MOST_S = 0.1, 7 * 86_400.0
@@ -38,15 +45,20 @@ class HttpExecutor:
         default_timeout: float,
         connect_timeout: float,
         heartbeat_timeout: float = 60.0,
+        targets: Targets,
+        limits_of: Callable[[int | None], TargetLimits] = lambda _: ANYWHERE,
         now: Callable[[], int],
+        revealer: Revealer,
     ) -> None:
         self._user_agent = f"QueueServer/{version}"
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._heartbeat_timeout = heartbeat_timeout
-        self._client = Client(connect_timeout)
+        self._client = Client(connect_timeout, targets)
+        self._limits_of = limits_of
         self._live = LiveOutputs()
         self._now = now
+        self._revealer = revealer
 
     async def start(self) -> None:
         """See Executor.start."""
@@ -58,13 +70,22 @@ class HttpExecutor:
             raise TypeError(f"job {job.id} is not an http job")
         if job.may_have_placeholders:
             command = fill_http(command, values_for(job))
+        if job.plan.secrets is None:
+            return await self._run(job, command, time_left)
+        try:
+            command, revealed = self._revealer.reveal(command, job.plan.secrets)
+        except SecretUnavailable as error:
+            return Outcome(OutcomeKind.FAILED, error=str(error))
+        return revealed.hidden_in(await self._run(job, command, time_left))
+
+    async def _run(self, job: Job, command: HttpCommand, time_left: float | None) -> Outcome:
         timeout = command.timeout or self._default_timeout
         limit = timeout if time_left is None else min(timeout, time_left)
         response = Response(self._output_limit)
         self._live.add(job.id, job.claim_seq, response)
         try:
-            message = message_of(command, job, self._user_agent)
-            await self._client.send(message, response, limit)
+            message = message_of(command, job, self._user_agent, self._signature if self._revealer.signing else None)
+            await self._client.send(message, response, limit, self._limits_of(job.plan.token_id))
         except RequestTimedOut as failure:
             is_deadline = limit < timeout and not isinstance(failure, ConnectTimedOut)
             return _timed_out(failure, response, job.plan.deadline if is_deadline else None)
@@ -90,6 +111,9 @@ class HttpExecutor:
     async def stop(self) -> None:
         """See Executor.stop."""
         self._client.close()
+
+    def _signature(self, job_id: int, body: bytes) -> str:
+        return signature_lines(self._revealer.signing, f"job_{job_id}", self._now(), body)
 
     def _judge(self, job: Job, command: HttpCommand, response: Response) -> Outcome:
         status, output, timings = response.status, response.snapshot(), response.timings

@@ -2,10 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from queue_server.domain.target_items import Mode
+from queue_server.domain.targets import Surroundings, Targets, read_limits
 from queue_server.executors.http_client.client import Client, Message
 from queue_server.executors.http_client.connection import Connection
 from queue_server.executors.http_client.origin import resource_of
@@ -112,9 +115,15 @@ def always(answer: bytes = OK) -> Handler:
     return handler
 
 
+def on_loopback(mode: Mode = "internal", allow: Sequence[str] = (), deny: Sequence[str] = (), **around: Any) -> Targets:
+    """Where the jobs of a server that is bound to loopback may go."""
+    return Targets(read_limits(mode, allow, deny), Surroundings(**around))
+
+
 @asynccontextmanager
-async def client(connect_timeout: float = 5) -> AsyncIterator[Client]:
-    made = Client(connect_timeout)
+async def client(connect_timeout: float = 5, targets: Targets | None = None) -> AsyncIterator[Client]:
+    """A client that may go where those of a server on loopback may, unless `targets` says otherwise."""
+    made = Client(connect_timeout, targets or on_loopback())
     try:
         yield made
     finally:

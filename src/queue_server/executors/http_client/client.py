@@ -5,6 +5,8 @@ from time import monotonic_ns
 
 import msgspec
 
+from queue_server.domain.target_items import ANYWHERE, TargetLimits
+from queue_server.domain.targets import Targets
 from queue_server.executors.http_client.failures import RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.origin import Origin, Resource
 from queue_server.executors.http_client.pool import Pool
@@ -18,15 +20,22 @@ class Message(msgspec.Struct, frozen=True):
     resource: Resource
     data: bytes
 
+    def __repr__(self) -> str:
+        return f"Message({self.method} {self.resource.origin.place})"
+
 
 class Client:
-    """Sends requests."""
+    """Sends requests to where `targets` allows."""
 
-    def __init__(self, connect_timeout: float) -> None:
-        self._pool = Pool(connect_timeout)
+    def __init__(self, connect_timeout: float, targets: Targets) -> None:
+        self._pool = Pool(connect_timeout, targets)
 
-    async def send(self, message: Message, response: Response, time_limit: float) -> None:
+    async def send(
+        self, message: Message, response: Response, time_limit: float, limits: TargetLimits = ANYWHERE
+    ) -> None:
         """Fill `response` within `time_limit` seconds; RequestFailed if that does not come about.
+
+        `limits` are those of the job, beside the server's.
 
         What had come by then is in `response` all the same. A cancelled call drops the connection. A request is never
         sent twice, whatever its method: a mailing that is started by a GET must not be started again.
@@ -34,9 +43,9 @@ class Client:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + time_limit
         origin = message.resource.origin
-        connection = self._pool.take(origin)
+        connection = self._pool.take(origin, limits)
         if connection is None:
-            connection = await self._pool.connect(origin, time_limit)
+            connection = await self._pool.connect(origin, time_limit, limits)
             response.connected = monotonic_ns()
         else:
             response.connected = response.started

@@ -7,6 +7,8 @@ from time import monotonic_ns
 
 import httptools
 
+from queue_server.domain.addresses import Address
+from queue_server.domain.target_items import TargetLimits
 from queue_server.executors.http_client.failures import ConnectionClosed, RequestFailed, RequestTimedOut
 from queue_server.executors.http_client.response import HEAD_LIMIT, Response
 
@@ -19,10 +21,13 @@ class Connection(asyncio.Protocol):
     """An asyncio protocol that carries one exchange at a time.
 
     After an exchange it is either `is_reusable`, or closed. Whatever arrives while none is under way closes it.
+    `address` is what it is connected to, and `judged_by` the limits that allowed that last.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address | None = None) -> None:
         self._loop = loop
+        self.address = address
+        self.judged_by: TargetLimits | None = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # as RFC 9112 section 2.2 allows

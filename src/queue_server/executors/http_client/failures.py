@@ -17,6 +17,10 @@ class ConnectTimedOut(RequestTimedOut):
     """Connecting took longer than it may, though the request still had time."""
 
 
+class TargetRefused(RequestFailed):
+    """The rules for targets forbid the host, or an address that its name stands for. Nothing was connected."""
+
+
 class ConnectionClosed(RequestFailed):
     """The connection ended before the response did."""
 

@@ -48,7 +48,7 @@ def test_everything_old_is_deleted_in_pages_and_nothing_else(tmp_path: Path, mon
             await store.turn([decided(job) for job in await claim_all(store, node)], None)
             kept = await add_and_end(store, node, new_job(retention=60), SUCCEEDED)
             waiting, log = await store.add([new_job()]), Lines()
-            cleaner = Cleaner(store, Later(), dict.fromkeys(FINAL_STATES, 5.0), log)
+            cleaner = Cleaner(store, Later(), dict.fromkeys(FINAL_STATES, 5.0), 5.0, log)
             assert await cleaner.clean() == PAGE + 50 + 5 + 5
             assert log.rows == [PAGE + 60]
             counts = await store.counts()

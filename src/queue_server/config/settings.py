@@ -11,11 +11,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from queue_server.domain.named import NamedCommand
+
 # These carry no bounds: msgspec refuses a type that sets a bound twice, so each setting names its own.
 Seconds = Annotated[float, Meta(extra={"unit": "duration"})]
 Bytes = Annotated[int, Meta(extra={"unit": "size"})]
 Words = Annotated[tuple[str, ...], Meta(extra={"unit": "list"})]
 Secret = Annotated[str, Meta(extra={"unit": "secret"})]
+
+TABLES = ("commands",)
+"""What only the settings file can have: tables of tables. They are not in the catalog."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Literal["off", "named", "any"],
         Meta(description="Which commands jobs may run: off, named (those of the settings file), or any."),
     ] = "off"
+    commands: dict[str, NamedCommand] = {}
     exec_run_as: Annotated[str, Meta(description="The user whom commands run as; empty is the server's own.")] = ""
     exec_sandbox: Annotated[
         Literal["none", "bwrap", "required"],
@@ -115,6 +121,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     retention_completed: Annotated[Seconds, Meta(ge=0, description="How long completed jobs are kept.")] = 7 * 86_400.0
     retention_failed: Annotated[Seconds, Meta(ge=0, description="How long failed and cancelled jobs are kept.")] = (
         30 * 86_400.0
+    )
+    retention_audit: Annotated[Seconds, Meta(ge=0, description="How long the audit log keeps what was managed.")] = (
+        365 * 86_400.0
     )
     log_format: Annotated[
         Literal["console", "json"],

@@ -16,12 +16,18 @@ SECOND = 1_000_000
 
 
 class Cleaner:
-    """Keeps the store small. `retention` says for each final state how many seconds a job is kept."""
+    """Keeps the store small. `retention` says for each final state how many seconds a job is kept.
 
-    def __init__(self, store: Store, clock: Clock, retention: Mapping[State, float], log: Log) -> None:
+    `keep_acts_s` is how long the audit log keeps an action.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, retention: Mapping[State, float], keep_acts_s: float, log: Log
+    ) -> None:
         self._store = store
         self._clock = clock
         self._retention = retention
+        self._keep_acts_s = keep_acts_s
         self._log = log
 
     async def run(self) -> None:
@@ -36,6 +42,7 @@ class Cleaner:
     async def clean(self) -> int:
         """Delete every job whose retention is over; how many there were."""
         now, deleted = self._clock.now(), 0
+        await self._clean_audit_log(now)
         before = {state: now - round(seconds * SECOND) for state, seconds in self._retention.items()}
         while count := await self._store.purge(before, now, PAGE):
             deleted += count
@@ -43,3 +50,7 @@ class Cleaner:
         if deleted:
             self._log.info("old jobs and keys deleted", rows=deleted)
         return deleted
+
+    async def _clean_audit_log(self, now: int) -> None:
+        while await self._store.purge_acts(now - round(self._keep_acts_s * SECOND), PAGE):
+            await asyncio.sleep(PAUSE_S)

@@ -27,11 +27,12 @@ from queue_server.telemetry.logs import Log
 
 
 class EngineOptions(msgspec.Struct, frozen=True):
-    """How many jobs run here, and how long final ones are kept (seconds by state)."""
+    """How many jobs run here, and how long final ones and the audit log are kept (seconds)."""
 
     slots: int
     exec_slots: int
     retention: Mapping[State, float]
+    retention_audit: float = 365 * 86_400.0
 
 
 class Engine:
@@ -61,7 +62,7 @@ class Engine:
         self._runner = Runner(executors, clock, chance, log)
         self._rescuer = Rescuer(store, clock=clock, chance=chance, ended=self._ended_elsewhere, events=events, log=log)
         self._operator = Operator(store, clock=clock, rule_of=rule_of, amended=amended, log=log)
-        self._cleaner = Cleaner(store, clock, options.retention, log)
+        self._cleaner = Cleaner(store, clock, options.retention, options.retention_audit, log)
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._grace = 0.0

@@ -11,10 +11,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from queue_server.domain.access import EVERYBODY, Access
+from queue_server.domain.audit import Act
 from queue_server.domain.errors import QueueServerError
 from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
+from queue_server.domain.secret import KeptSecret, Kind
 from queue_server.domain.state import State
 from queue_server.domain.tokens import NewToken, Token
 from queue_server.domain.wishes import Answer
@@ -169,7 +172,7 @@ class OperationState(StrEnum):
 
 
 class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation to add: an action on all jobs of a filter whose ids are at most `last_id`."""
+    """An operation to add: an action on all jobs of a filter whose ids are at most `last_id`, asked for by `access`."""
 
     action: Action
     filter: JobFilter
@@ -178,6 +181,7 @@ class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
     last_id: int
     matched: int
     created_at: int
+    access: Access = EVERYBODY
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -197,6 +201,7 @@ class Operation(msgspec.Struct, frozen=True):
     created_at: int
     ended_at: int | None
     error: str | None
+    access: Access = EVERYBODY
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,7 +262,53 @@ class TokenStore(Protocol):
         ...
 
 
-class Store(TokenStore, Protocol):
+class AuditStore(Protocol):
+    """The part of a store that keeps the audit log."""
+
+    async def add_act(self, act: Act) -> None:
+        """Append an action; it is durable when this returns."""
+        ...
+
+    async def acts(self, before_id: int, limit: int) -> Sequence[Act]:
+        """Actions with smaller ids, newest first."""
+        ...
+
+    async def purge_acts(self, before: int, limit: int) -> int:
+        """Delete up to `limit` of the oldest actions from before a time; how many there were. One transaction."""
+        ...
+
+
+class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed secret to keep. Those of its name that are there are in force until `old_until`."""
+
+    name: str
+    kind: Kind
+    sealed: str
+    created_at: int
+    old_until: int
+
+
+class SecretStore(Protocol):
+    """The part of a store that keeps secrets, which are sealed before they come here."""
+
+    async def secrets(self) -> Sequence[KeptSecret]:
+        """Every kept secret, oldest first, all as of one moment."""
+        ...
+
+    async def put_secret(self, secret: NewSecret) -> int:
+        """Keep a secret and return its id. Those of its name end: what is not in force at `created_at` is deleted."""
+        ...
+
+    async def delete_secret(self, kind: Kind, name: str) -> int:
+        """Delete the secrets of a name; how many there were."""
+        ...
+
+    async def reseal_secrets(self, sealed: Mapping[int, str]) -> None:
+        """Replace what is kept of these secrets, by their ids, all or none. Ids that none has are left out."""
+        ...
+
+
+class Store(TokenStore, SecretStore, AuditStore, Protocol):
     """The memory of a cluster of nodes."""
 
     async def register(self, name: str, slots: int, now: int) -> Node:

@@ -8,11 +8,13 @@ from starlette.types import Receive, Scope, Send
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.operations.add import AddJob
+from queue_server.operations.audit import Audit
 from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage
 from queue_server.operations.many import Many
 from queue_server.operations.output import ReadOutput
+from queue_server.operations.secrets import Secrets
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.telemetry.job_events import JobEvents
@@ -24,6 +26,7 @@ from queue_server.web.errors import answer, failure_of
 from queue_server.web.openapi.pages import Pages
 from queue_server.web.routing import Router
 from queue_server.web.service import Service
+from queue_server.web.v1.audit import AuditLog
 from queue_server.web.v1.batch import Batches
 from queue_server.web.v1.changes import Changes
 from queue_server.web.v1.events import Events
@@ -31,6 +34,7 @@ from queue_server.web.v1.jobs import CreateEndpoint, Jobs
 from queue_server.web.v1.many import ManyJobs
 from queue_server.web.v1.output import Outputs
 from queue_server.web.v1.reports import Reports
+from queue_server.web.v1.secrets import ApiSecrets
 from queue_server.web.v1.tokens import ApiTokens
 
 
@@ -46,6 +50,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     output: ReadOutput
     events: JobEvents
     tokens: Tokens
+    secrets: Secrets
+    audit: Audit
 
 
 class App:
@@ -96,6 +102,8 @@ def endpoints_of(services: Services, settings: Settings, clock: Clock) -> Sequen
         ),
         ManyJobs(services.many, limit),
         ApiTokens(services.tokens, clock, limit),
+        ApiSecrets(services.secrets, limit),
+        AuditLog(services.audit),
         Classic(look),
         Service(add),
     )

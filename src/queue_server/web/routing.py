@@ -4,7 +4,7 @@
     await router(scope, receive, send)
 
 A path without parameters is found by one dictionary look-up, all others by their patterns in the order of their
-declaration. `protect` stands before each application, with the right that its request takes. What has GET has HEAD too.
+declaration. `protect` stands before each application. What has GET has HEAD too.
 A path that is not there is an HTTPException 404, a method that a path does not take is a 405 with Allow: the caller
 makes an answer of both.
 """
@@ -18,15 +18,14 @@ from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from queue_server.domain.access import Right
 from queue_server.web.endpoint import Endpoint, Handler
 
 Methods = Mapping[str, ASGIApp]
-Protect = Callable[[Right | None, ASGIApp], ASGIApp]
-"""Puts what must be passed first before an application that takes a right."""
+Protect = Callable[[Endpoint, ASGIApp], ASGIApp]
+"""Puts what must be passed first before the application that answers a request."""
 
 
-def unprotected(_right: Right | None, application: ASGIApp) -> ASGIApp:
+def unprotected(_endpoint: Endpoint, application: ASGIApp) -> ASGIApp:
     """The application as it is."""
     return application
 
@@ -66,9 +65,9 @@ def _by_path(endpoints: Iterable[Endpoint], protect: Protect) -> dict[str, dict[
         methods = paths.setdefault(endpoint.path, {})
         if endpoint.method in methods:
             raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")
-        methods[endpoint.method] = protect(endpoint.scope, _application_of(endpoint))
+        methods[endpoint.method] = protect(endpoint, _application_of(endpoint))
         if endpoint.method == "GET":
-            methods["HEAD"] = protect(endpoint.scope, _head_of(endpoint))
+            methods["HEAD"] = protect(endpoint, _head_of(endpoint))
     return paths
 
 

@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "retention_completed",
         "retention_failed",
         "retention_keys",
+        "retention_audit",
     ),
     "Running jobs": (
         "concurrency",

@@ -211,8 +211,8 @@ update job set cancel_wished_at = ?3, reason = ?4 where id = ?1 and claim_seq = 
 
 -- Add an operation.
 -- name: insert_operation
-insert into operation (action, state, filter, reason, changes, last_id, next_id, matched, created_at)
-values (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning id;
+insert into operation (action, state, filter, reason, changes, last_id, next_id, matched, created_at, access)
+values (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) returning id;
 
 -- How far an operation has come; one that has ended stays as it is.
 -- name: save_operation
@@ -226,17 +226,20 @@ select 1 from operation where id = ?1 and state = 'running';
 
 -- One operation.
 -- name: operation
-select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error,
+    access
 from operation where id = ?1;
 
 -- Operations, newest first.
 -- name: operations
-select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error,
+    access
 from operation where id < ?1 order by id desc limit ?2;
 
 -- Operations that are not over, oldest first.
 -- name: open_operations
-select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error
+select id, action, state, filter, reason, changes, last_id, next_id, matched, done, skipped, created_at, ended_at, error,
+    access
 from operation where state = 'running' order by id;
 
 -- Forget operations that have ended long ago, a page at a time.
@@ -318,3 +321,43 @@ update token set revoked_at = ?2 where id = ?1 and revoked_at is null;
 update token set last_used_at = max(coalesce(last_used_at, 0), used.at)
 from (select value ->> 0 as id, value ->> 1 as at from json_each(?1)) as used
 where token.id = used.id;
+
+-- Append a management action to the audit log.
+-- name: insert_act
+insert into audit (at, who, token_id, address, action, target, count, details)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+
+-- Management actions with smaller ids, newest first.
+-- name: acts
+select id, at, who, token_id, address, action, target, count, details
+from audit where id < ?1 order by id desc limit ?2;
+
+-- Delete the oldest management actions from before a time.
+-- name: purge_acts
+delete from audit where id in (select id from audit where at < ?1 order by at, id limit ?2);
+
+-- Every kept secret, oldest first. They are few.
+-- name: secrets
+select id, name, kind, sealed, created_at, until from secret order by id;
+
+-- Keep a secret.
+-- name: insert_secret
+insert into secret (name, kind, sealed, created_at) values (?1, ?2, ?3, ?4) returning id;
+
+-- The secrets of a name are in force until a time, if no earlier one ends them.
+-- name: end_secrets
+update secret set until = ?3 where kind = ?1 and name = ?2 and (until is null or until > ?3);
+
+-- Delete secrets of a name that are not in force any more.
+-- name: delete_ended_secrets
+delete from secret where kind = ?1 and name = ?2 and until <= ?3;
+
+-- Delete the secrets of a name.
+-- name: delete_secrets
+delete from secret where kind = ?1 and name = ?2;
+
+-- Seal secrets anew: a JSON list of their ids and sealed texts.
+-- name: reseal_secrets
+update secret set sealed = new.sealed
+from (select value ->> 0 as id, value ->> 1 as sealed from json_each(?1)) as new
+where secret.id = new.id;

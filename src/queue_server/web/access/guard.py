@@ -1,26 +1,30 @@
 """What every request passes before it is answered: where it comes from, who asks, and whether they may.
 
-    guard = Guard(tokens, settings, clock, is_loopback=…)
+    guard = Guard(tokens, audit, settings, clock, is_loopback=…)
     application = guard.protect(endpoint, application)      for each request that is declared
-    failure = guard.refuses(scope)                          for every request, known or not
+    if guard.is_preflight(scope): …                        for every request, known or not
 
 A token is asked for as soon as one exists, and always where other machines can connect, unless `auth` is off.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.domain.access import EVERYBODY, Access, Right
+from queue_server.operations.audit import Audit
+from queue_server.operations.tokens import Tokens
+from queue_server.web.access.auditing import audited
 from queue_server.web.access.browsers import Browsers
 from queue_server.web.access.caller import ACCESS
 from queue_server.web.access.credentials import tokens_in
 from queue_server.web.access.failed_logins import FailedLogins
+from queue_server.web.endpoint import Endpoint
 from queue_server.web.errors import Failure, answer
+from queue_server.web.openapi.names import name_of
 from queue_server.web.presence import WHOLE
 
 LOOKED_AT = frozenset({b"authorization", b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
@@ -32,39 +36,18 @@ NO_TOKEN = Failure(
     headers=CHALLENGE,
 )
 WRONG_TOKEN = Failure(401, "this token is not known here, has expired or was revoked", headers=CHALLENGE)
+MANAGING = (Right.MANAGE, Right.ADMIN)
 PREFLIGHT_AGE_S = 600
 ALLOWED_HEADERS = b"authorization, content-type, idempotency-key, if-none-match, last-event-id, range"
 EXPOSED_HEADERS = b"etag, idempotent-replayed, link, location, retry-after"
 
 
-class Tokens(Protocol):
-    """What the guard asks of `operations.tokens.Tokens`."""
-
-    @property
-    def has_any(self) -> bool:
-        """Whether there are tokens."""
-        ...
-
-    def check(self, text: bytes, now: int) -> Access | None:
-        """The rights of the token with this text, None if it gives none."""
-        ...
-
-
-class NoTokens:
-    """There are none."""
-
-    has_any = False
-
-    def check(self, text: bytes, now: int) -> Access | None:  # noqa: ARG002
-        """None: it gives no rights."""
-        return None
-
-
 class Guard:
     """Says who may ask what."""
 
-    def __init__(self, tokens: Tokens, settings: Settings, clock: Clock, *, is_loopback: bool) -> None:
+    def __init__(self, tokens: Tokens, audit: Audit, settings: Settings, clock: Clock, *, is_loopback: bool) -> None:
         self._tokens = tokens
+        self._audit = audit
         self._clock = clock
         self._is_off = settings.auth == "off"
         self._is_loopback = is_loopback
@@ -76,10 +59,13 @@ class Guard:
         """Whether requests need a token now."""
         return not self._is_off and (not self._is_loopback or self._tokens.has_any)
 
-    def protect(self, right: Right | None, application: ASGIApp) -> ASGIApp:
-        """The application for those who have the right; for all who may come here at all where it is None."""
+    def protect(self, endpoint: Endpoint, application: ASGIApp) -> ASGIApp:
+        """The application for those who have the request's right; what manages something goes into the audit log."""
+        right = endpoint.scope
         if right is None:
             return self._open(application)
+        if right in MANAGING and endpoint.method != "GET":
+            application = audited(self._audit, name_of(endpoint), application)
 
         async def protected(scope: Scope, receive: Receive, send: Send) -> None:
             found = _looked_at(scope)

@@ -15,7 +15,9 @@ from queue_server.domain.reading import read_as
 from queue_server.domain.revising import NO_PATCH, read_patch
 from queue_server.operations.many import Many
 from queue_server.store.contract import Action, JobFilter, Operation
-from queue_server.web.answers import JsonResponse
+from queue_server.web.access.auditing import note, nothing_done
+from queue_server.web.access.caller import access_of
+from queue_server.web.answers import JsonResponse, encode
 from queue_server.web.body import read_body
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.parameters import read_query, single_parameters
@@ -136,7 +138,7 @@ class ManyJobs:
                             "It has begun.", Content(MatchedView), {"Location": "Where the operation's progress is."}
                         ),
                     },
-                    errors=(400, 408, 413, 503),
+                    errors=(400, 403, 408, 413, 503),
                 )
                 for action, body in BODIES.items()
             ),
@@ -192,24 +194,33 @@ class ManyJobs:
     async def list(self, request: Request) -> Response:
         """Operations, newest first."""
         query = read_query(single_parameters(request), OperationsQuery)
-        found = await self._many.operations(BEYOND if query.cursor is UNSET else query.cursor, query.limit)
-        cursor = str(found[-1].id) if len(found) == query.limit else None
+        before_id = BEYOND if query.cursor is UNSET else query.cursor
+        found, next_id = await self._many.operations(before_id, access_of(request.scope), query.limit)
+        cursor = None if next_id is None else str(next_id)
         return JsonResponse(OperationsView([operation_view(operation) for operation in found], cursor))
 
     async def get(self, request: Request) -> Response:
         """One operation."""
         wait = read_query(single_parameters(request), WaitParameters).wait
-        return _shown(request, await self._many.operation(_operation_id(request), wait))
+        return _shown(request, await self._many.operation(_operation_id(request), access_of(request.scope), wait))
 
     async def stop(self, request: Request) -> Response:
         """End an operation early."""
-        return _shown(request, await self._many.cancel(_operation_id(request)))
+        return _shown(request, await self._many.cancel(_operation_id(request), access_of(request.scope)))
 
     async def _act(self, request: Request, action: Action) -> Response:
         body, wanted, changes = _read(await read_body(request.scope, request.receive, self._max_body), action)
+        access = access_of(request.scope)
         if body.dry_run:
-            return JsonResponse({"matched": await self._many.count(wanted), "dry_run": True})
-        operation = await self._many.start(action, wanted, reason=body.reason, changes=changes)
+            nothing_done(request)
+            return JsonResponse({"matched": await self._many.count(wanted, access), "dry_run": True})
+        operation = await self._many.start(action, wanted, access, reason=body.reason, changes=changes)
+        note(
+            request,
+            target=f"/v1/operations/{operation.id}",
+            count=operation.matched,
+            details=encode(body.filter).decode(),
+        )
         content = {"matched": operation.matched, "dry_run": False, "operation": operation_view(operation)}
         return JsonResponse(content, 202, {"Location": f"/v1/operations/{operation.id}"})
 

@@ -31,6 +31,7 @@ class Root(LazyGroup):
             "serve": "Start the server.",
             "migrate": "Bring the database's schema up to date.",
             "config": "Show the settings and where each came from.",
+            "token": "Make, list, rotate and revoke API tokens.",
         },
         "Jobs": {
             "add": "Add a job: a URL to request, a command to run, or many from stdin.",

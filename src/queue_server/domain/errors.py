@@ -12,6 +12,7 @@
     └── StoreError
         ├── StoreUnavailable  try again later: full, busy, stopping                503
         └── StoreRefused      the database can't be opened, or not by this version exit 1
+            └── StoreInUse    another server has it open                           exit 1
 
 What is expected (not found, claim lost) is a return value, not an error.
 """
@@ -73,6 +74,10 @@ class KeyMismatch(QueueServerError):
         super().__init__(f"the idempotency key {key!r} belongs to job {job_id}, which is a different one")
 
 
+class SecretUnavailable(QueueServerError):
+    """A secret can't be sealed or opened: its key is not there, or it is gone itself. The message never tells it."""
+
+
 class InvalidSetting(QueueServerError):
     """A setting can't be used; the message names it and where it came from."""
 
@@ -95,3 +100,7 @@ class StoreUnavailable(StoreError):
 
 class StoreRefused(StoreError):
     """The database can't be used by this server at all."""
+
+
+class StoreInUse(StoreRefused):
+    """Another server has the database open."""

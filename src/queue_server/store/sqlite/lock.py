@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from queue_server.domain.errors import StoreRefused
+from queue_server.domain.errors import StoreInUse, StoreRefused
 
 _NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -25,7 +25,7 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class FileLock:
-    """The lock of a database file, held from creation to `release`. StoreRefused where another server has it."""
+    """The lock of a database file, held from creation to `release`. StoreInUse where another server has it."""
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".lock")
@@ -35,7 +35,7 @@ class FileLock:
         except BlockingIOError:
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
-            raise StoreRefused(
+            raise StoreInUse(
                 f"{database} is in use by another Queue Server (process {holder or 'unknown'}); "
                 "stop it, or give this one its own file with --db"
             ) from None

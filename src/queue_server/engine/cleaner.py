@@ -52,5 +52,8 @@ class Cleaner:
         return deleted
 
     async def _clean_audit_log(self, now: int) -> None:
-        while await self._store.purge_acts(now - round(self._keep_acts_s * SECOND), PAGE):
+        before = now - round(self._keep_acts_s * SECOND)
+        deleted = PAGE
+        while deleted == PAGE:
+            deleted = await self._store.purge_acts(before, PAGE)
             await asyncio.sleep(PAUSE_S)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from queue_server.config.settings import Settings
+from queue_server.config.settings import TABLES, Settings
 from queue_server.config.units import (
     LONGEST_DURATION_S,
     format_duration,
@@ -124,7 +124,7 @@ _READ: Mapping[Unit | None, Callable[[str], object]] = {
 @cache
 def catalog() -> Mapping[str, Setting]:
     """Every setting by name, in the order of Settings."""
-    return {field.name: _setting(field) for field in msgspec.structs.fields(Settings)}
+    return {field.name: _setting(field) for field in msgspec.structs.fields(Settings) if field.name not in TABLES}
 
 
 def _setting(field: msgspec.structs.FieldInfo) -> Setting:

@@ -8,6 +8,7 @@ from pathlib import Path
 from queue_server.config.catalog import catalog
 from queue_server.config.complaints import unknown, unreadable
 from queue_server.config.origin import Given, Origin
+from queue_server.config.settings import TABLES
 from queue_server.domain.errors import InvalidSetting
 
 FILE_NAME = "queue-server.toml"
@@ -46,9 +47,15 @@ def file_values(path: Path, text: str) -> Iterator[Given]:
         raise InvalidSetting(f"{path} is not valid TOML: {error}") from None
     for name, value in members.items():
         given = Given(name, value, Origin("file", str(path), _line_of(name, text)))
-        if name not in catalog():
-            raise unknown(given, catalog())
+        if name not in catalog() and name not in TABLES:
+            raise unknown(given, [*catalog(), *TABLES])
         yield given
+
+
+def table_line(table: str, name: str, text: str) -> int | None:
+    """The line that opens `[table.name]`, or one of the tables in it."""
+    opens = re.compile(rf"""\s*\[\s*["']?{re.escape(table)}["']?\s*\.\s*["']?{re.escape(name)}["']?\s*[.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if opens.match(line)), None)
 
 
 def _found(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:

@@ -11,19 +11,21 @@ from typing import Any
 import msgspec
 
 from queue_server.config.catalog import catalog
+from queue_server.config.commands import read_commands
 from queue_server.config.complaints import not_allowed, unknown
 from queue_server.config.files import file_values, read_file, search_folders
 from queue_server.config.origin import DEFAULT, Given, Origin
-from queue_server.config.settings import Settings
+from queue_server.config.settings import TABLES, Settings
 from queue_server.config.variables import variable_values
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The settings, where each came from, and the settings file that was read, if any."""
+    """The settings, where each came from, the settings file that was read, if any, and where its commands are."""
 
     settings: Settings
     origins: dict[str, Origin]
     file: Path | None = None
+    command_origins: dict[str, Origin] = {}
 
 
 def load(
@@ -40,10 +42,14 @@ def load(
     """
     found = read_file(config, environ, search_folders(environ) if folders is None else folders)
     values, origins = _defaults()
+    command_origins: dict[str, Origin] = {}
     for given in _all_given(flags, environ, found):
-        values[given.name] = _read(given)
-        origins[given.name] = given.origin
-    return Loaded(Settings(**values), origins, found[0] if found else None)
+        if given.name in TABLES:
+            values[given.name], command_origins = read_commands(given, found[1] if found else "")
+        else:
+            values[given.name] = _read(given)
+            origins[given.name] = given.origin
+    return Loaded(Settings(**values), origins, found[0] if found else None, command_origins)
 
 
 def _defaults() -> tuple[dict[str, Any], dict[str, Origin]]:

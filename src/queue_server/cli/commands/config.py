@@ -1,6 +1,7 @@
 """`config show`: every setting, its value, and where it came from."""
 
 import os
+import shlex
 from collections.abc import Iterator
 
 import click
@@ -24,9 +25,14 @@ class Row(msgspec.Struct, frozen=True):
     description: str
 
 
+def _shown(row: Row) -> str:
+    setting = catalog().get(row.name)
+    return setting.format(row.value) if setting else str(row.value)
+
+
 COLUMNS = (
     Column[Row]("setting", lambda row: row.name, lambda _: "bold"),
-    Column[Row]("value", lambda row: catalog()[row.name].format(row.value), lambda _: "cyan", fit="wrap"),
+    Column[Row]("value", _shown, lambda _: "cyan", fit="wrap"),
     Column[Row](
         "origin",
         lambda row: row.origin,
@@ -59,3 +65,6 @@ def _rows(loaded: Loaded) -> Iterator[Row]:
         value = getattr(loaded.settings, name)
         shown = mask_passwords(value) if isinstance(value, str) else value
         yield Row(name, shown, str(loaded.origins[name]), setting.description)
+    for name, named in loaded.settings.commands.items():
+        words = "A command that jobs may run by this name" + (f", as {named.run_as}." if named.run_as else ".")
+        yield Row(f"commands.{name}", shlex.join(named.args), str(loaded.command_origins[name]), words)

@@ -11,7 +11,8 @@ leaves.
     supervisor  its loop
     spawn       starting one program, or saying why it can't be started
     orphans     what a run left behind: finding whose it was, killing it
-    marks       the mark in their environment by which the processes of a run are known
+    marks       the marks by which the processes of a run are known
+    hardening   what the launcher makes of itself, and so of its programs
     processes   looking at processes and killing them
 
 The process imports none of the server's libraries and little of the standard one; a test holds that.

@@ -1,11 +1,14 @@
-"""The launcher process: `python -I -m queue_server.executors.launcher DESCRIPTOR`, that of its socket."""
+"""The launcher process: `python -I -m queue_server.executors.launcher DESCRIPTOR FILES`.
+
+DESCRIPTOR is that of its socket, FILES how many files programs may have open, 0 for as many as the server.
+"""
 
 import signal
 import socket
 import sys
 
+from queue_server.executors.launcher.hardening import harden
 from queue_server.executors.launcher.messages import Channel
-from queue_server.executors.launcher.orphans import become_subreaper
 from queue_server.executors.launcher.supervisor import Supervisor
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -16,7 +19,7 @@ def main() -> None:
     """Serve until the server is gone, and end every program, also when the launcher itself has a bug."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    become_subreaper()
+    harden(int(sys.argv[2]))
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     supervisor = Supervisor(Channel(connection))

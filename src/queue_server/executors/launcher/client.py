@@ -39,6 +39,9 @@ class Program(NamedTuple):
     argv: list[bytes]
     environment: dict[bytes, bytes]
     directory: bytes
+    wrapper: list[bytes] = []  # noqa: RUF012 (see Start for this and the next)
+    identity: tuple[int, int, list[int]] | None = None
+    limits: list[tuple[int, int]] = []  # noqa: RUF012 (never changed)
 
 
 class Lost(NamedTuple):
@@ -88,9 +91,9 @@ class Launcher:
         self._loop.add_reader(self._channel.fileno(), self._on_readable)
 
     @classmethod
-    async def start(cls) -> "Launcher":
-        """Start the process and wait until it answers; CannotStart when it doesn't."""
-        launcher = cls(*_start_process())
+    async def start(cls, files: int = 0) -> "Launcher":
+        """Start the process and wait until it answers; CannotStart when it doesn't. See __main__ for `files`."""
+        launcher = cls(*_start_process(files))
         try:
             await asyncio.wait((launcher._is_ready,), timeout=READY_WITHIN_S)
         except asyncio.CancelledError:
@@ -175,11 +178,11 @@ class Launcher:
             self._is_ready.set_result(False)
 
 
-def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _start_process(files: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [sys.executable, "-I", "-m", "queue_server.executors.launcher", str(theirs.fileno())],
+            [sys.executable, "-I", "-m", "queue_server.executors.launcher", str(theirs.fileno()), str(files)],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,21 +1,34 @@
-"""The mark in their environment by which the processes of a run are known, wherever they moved to."""
+"""The marks by which the processes of a run are known, wherever they moved to.
+
+One is a variable of their environment. It is gone when a program clears that (`env -i`), or writes over it. The other
+is a limit that means nothing to ordinary programs (RLIMIT_RTTIME, the CPU time of real-time threads): children inherit
+it, no change of the environment, session or user loses it, and nobody but root can raise it again. Each run has a value
+of its own, far above any that limits something: 146,000 years less a few microseconds.
+"""
 
 import os
+import re
+import resource
 import select
 import signal
 from contextlib import ExitStack, suppress
 
-from queue_server.executors.launcher.processes import environment_of, process_ids
+from queue_server.executors.launcher.processes import environment_of, limits_of, process_ids
 
 NAME = b"QUEUE_RUN"
 """Not QUEUE_SERVER_…: those variables are settings, and a job may call queue-server."""
 
+HIGHEST = 2**62
+RUNS = 2**32
+"""Runs of a launcher that can be told apart; a pid has at most 22 bits (PID_MAX_LIMIT)."""
+
 ROUNDS = 50
 """Processes that go on forking need several; one that can't be killed must not hold up the server."""
 
-
 DEAD_WITHIN_MS = 1000
 """A killed process is gone in milliseconds, unless it hangs in the kernel."""
+
+_LIMIT = re.compile(rb"^Max realtime timeout +\S+ +(\d+) ", re.MULTILINE)
 
 
 def mark(launcher: int, run: int) -> dict[bytes, bytes]:
@@ -23,8 +36,33 @@ def mark(launcher: int, run: int) -> dict[bytes, bytes]:
     return {NAME: b"%d.%d" % (launcher, run)}
 
 
+def limit_mark(launcher: int, run: int) -> int:
+    """The limit that marks them. Later runs have lower ones, so that a launcher without rights can set them."""
+    return HIGHEST - launcher * RUNS - run % RUNS
+
+
+def set_limit_mark(launcher: int, run: int) -> None:
+    """Mark this process and those that it starts from now on. Within a run of another server that may fail."""
+    value = limit_mark(launcher, run)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_RTTIME, (value, value))
+
+
 def marked_run(pid: int, launcher: int) -> int | None:
-    """The run of this launcher that a process is marked with, if it is and its environment can be read."""
+    """The run of this launcher that a process is marked with, if it is and can be read."""
+    run = _run_of_limit(pid, launcher)
+    return _run_of_variable(pid, launcher) if run is None else run
+
+
+def _run_of_limit(pid: int, launcher: int) -> int | None:
+    found = _LIMIT.search(limits_of(pid))
+    if found is None:
+        return None
+    of_launcher, run = divmod(HIGHEST - int(found[1]), RUNS)
+    return run if of_launcher == launcher else None
+
+
+def _run_of_variable(pid: int, launcher: int) -> int | None:
     prefix = b"\0%b=%d." % (NAME, launcher)
     _, found, rest = (b"\0" + environment_of(pid)).rpartition(prefix)
     number = rest.partition(b"\0")[0]

@@ -27,12 +27,19 @@ class Ready(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Server to launcher: start a program. With it come stdout, stderr and, if there is an input, stdin."""
+    """Server to launcher: start a program. With it come stdout, stderr and, if there is an input, stdin.
+
+    It runs within `wrapper`, the command line of a sandbox, if that is not empty; as `identity` (user, group, groups)
+    if there is one; and under `limits`, pairs of a resource of setrlimit(2) and its value.
+    """
 
     run: int
     argv: list[bytes]
     environment: dict[bytes, bytes]
     directory: bytes
+    wrapper: list[bytes] = []  # noqa: RUF012 (a NamedTuple's default, never changed)
+    identity: tuple[int, int, list[int]] | None = None
+    limits: list[tuple[int, int]] = []  # noqa: RUF012 (as above)
 
 
 class Signal(NamedTuple):

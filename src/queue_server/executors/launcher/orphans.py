@@ -1,31 +1,24 @@
 """What a run left behind: finding whose it was, killing it.
 
 The launcher is a subreaper (prctl(2)): a process whose parent died becomes its child, wherever it moved to.
-Such an orphan belongs to the run that its session or its mark names. One that hides both may belong to any
-run that was under way when it was first seen, and is killed when the last of these has ended.
+Such an orphan belongs to the run that its session or its marks name, and dies with all its descendants once that run
+has ended. One that names none took trouble to hide, and dies when it has been seen twice.
 """
 
-import ctypes
 import os
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 
 from queue_server.executors.launcher.marks import marked_run
-from queue_server.executors.launcher.processes import children_of, kill
+from queue_server.executors.launcher.processes import Process, descendants, kill, processes, signal_group, signal_seen
 
 LOOK_EVERY_S = 0.1
 """To look for orphans is to read all of /proc, so it is done at most this often, …"""
 
 LOOK_SHARE = 20
 """… and with at most one part in this many of a core, however many processes the machine has."""
-
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-def become_subreaper() -> None:
-    """Become the parent of all descendants whose own parent dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Orphans:
@@ -35,7 +28,7 @@ class Orphans:
         self.due_at: float | None = None
         self._not_before = 0.0
         self._launcher = os.getpid()
-        self._suspects: dict[int, set[int]] = {}
+        self._hidden: set[int] = set()
         self._killed: set[int] = set()
 
     def expect(self) -> None:
@@ -45,7 +38,7 @@ class Orphans:
 
     def forget(self, pid: int) -> None:
         """The process was reaped: its pid may come back as another's."""
-        self._suspects.pop(pid, None)
+        self._hidden.discard(pid)
         self._killed.discard(pid)
 
     def kill_if_due(self, runs: Mapping[int, int]) -> None:
@@ -55,30 +48,50 @@ class Orphans:
             return
         self.due_at = None
         used = time.process_time()
-        known = len(self._suspects)
+        known = len(self._hidden)
         found = self._kill_abandoned(runs)
         pause = 0.0 if found else max(LOOK_EVERY_S, LOOK_SHARE * (time.process_time() - used))
         self._not_before = now + pause
-        if len(self._suspects) > known:  # perhaps one without a mark was just starting a program: look again
+        if len(self._hidden) > known:
             self.expect()
 
     def _kill_abandoned(self, runs: Mapping[int, int]) -> bool:
-        """Say whether there were any. One that can't be killed, as it is another user's, counts once."""
-        abandoned = {pid for pid in children_of(self._launcher) if self._is_abandoned(pid, runs)} - self._killed
-        for pid in abandoned:
-            kill(pid)
+        """Say whether there were any. One that can't be killed, as it is another user's, counts once.
+
+        Each is killed the moment it is seen: one that starts its successor and ends may be gone a millisecond later.
+        """
+        seen: list[Process] = []
+        abandoned: set[int] = set()
+        for process in processes():
+            seen.append(process)
+            if process.parent == self._launcher and self._is_abandoned(process, runs):
+                self._kill(process.pid)
+                abandoned.add(process.pid)
+        if abandoned:
+            for process in descendants(abandoned, seen):
+                signal_seen(process, signal.SIGKILL)
         self._killed |= abandoned
         return bool(abandoned)
 
-    def _is_abandoned(self, pid: int, runs: Mapping[int, int]) -> bool:
-        if pid in runs:
+    def _kill(self, pid: int) -> None:
+        """Kill an orphan, and its whole group at once: no fork of a member is fast enough to escape that."""
+        with suppress(OSError):
+            group = os.getpgid(pid)
+            if group != os.getpgid(0):
+                signal_group(group, signal.SIGKILL)
+        kill(pid)
+
+    def _is_abandoned(self, process: Process, runs: Mapping[int, int]) -> bool:
+        pid = process.pid
+        if pid in runs or pid in self._killed or process.is_dead:
             return False
         run = self._run_of(pid, runs)
         if run is not None:
             return run not in runs.values()
-        suspects = self._suspects.setdefault(pid, set(runs.values()))
-        suspects.intersection_update(runs.values())
-        return not suspects
+        if pid in self._hidden:
+            return True
+        self._hidden.add(pid)  # perhaps it was just starting a program
+        return False
 
     def _run_of(self, pid: int, runs: Mapping[int, int]) -> int | None:
         """The run that the process can be seen to belong to, whether that has ended or not."""

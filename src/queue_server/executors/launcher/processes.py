@@ -2,7 +2,18 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """A process as it was seen. No other has this pid and this start."""
+
+    pid: int
+    parent: int
+    started: int
+    is_dead: bool
 
 
 def process_ids() -> list[int]:
@@ -14,9 +25,38 @@ def process_ids() -> list[int]:
     return [int(name) for name in names if name.isdigit()]
 
 
+def processes() -> Iterator[Process]:
+    """Every process, read one by one, those first that are likely to be the newest."""
+    for pid in sorted(process_ids(), reverse=True):
+        if (seen := look(pid)) is not None:
+            yield seen
+
+
+def look(pid: int) -> Process | None:
+    """From /proc/PID/stat: the pid, the name in brackets, which may hold anything, and what follows it."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, 20)
+    if len(fields) < 20:
+        return None
+    return Process(pid, int(fields[1]), int(fields[19]), is_dead=fields[0] in (b"Z", b"X"))
+
+
 def children_of(parent: int) -> list[int]:
     """The children of a process, those included that ended and were not reaped."""
-    return [pid for pid in process_ids() if _parent_of(pid) == parent]
+    return [seen.pid for seen in processes() if seen.parent == parent]
+
+
+def descendants(tops: set[int], seen: list[Process]) -> list[Process]:
+    """All that come from these, themselves not included."""
+    children: dict[int, list[Process]] = {}
+    for process in seen:
+        children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
+    waiting = [*tops]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += [process.pid for process in below]
+    return found
 
 
 def environment_of(pid: int) -> bytes:
@@ -24,10 +64,27 @@ def environment_of(pid: int) -> bytes:
     return _read(f"/proc/{pid}/environ")
 
 
+def limits_of(pid: int) -> bytes:
+    """The limits of a process as a table; nothing if it is gone."""
+    return _read(f"/proc/{pid}/limits")
+
+
 def kill(pid: int) -> None:
     """Kill a child. Nobody else gets its pid before it is reaped."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
+
+
+def signal_seen(process: Process, number: int) -> None:
+    """Signal a process that may not be our child: through a pidfd, and only if it is still the one that was seen."""
+    with suppress(OSError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            now = look(process.pid)
+            if now is not None and now.started == process.started:
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
 
 
 def signal_group(leader: int, number: int) -> None:
@@ -42,12 +99,6 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _parent_of(pid: int) -> int | None:
-    """From /proc/PID/stat: the pid, the name in brackets, which may hold anything, the state, the parent."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, 2)
-    return int(fields[1]) if len(fields) > 1 else None
 
 
 def _read(path: str) -> bytes:

@@ -19,7 +19,7 @@ from queue_server.executors.launcher.messages import (
     close_all,
 )
 from queue_server.executors.launcher.orphans import Orphans
-from queue_server.executors.launcher.processes import children_of, kill, signal_group
+from queue_server.executors.launcher.processes import descendants, processes, signal_group, signal_seen
 from queue_server.executors.launcher.spawn import spawn
 
 TERM_PATIENCE_S = 2.0
@@ -43,6 +43,7 @@ class Supervisor:
         self._poll.register(self._wakeup, select.POLLIN)
         self._runs: dict[int, int] = {}
         self._leaders: dict[int, int] = {}
+        self._wrapped: set[int] = set()
         self._orphans = Orphans()
         self._has_children = False
 
@@ -60,7 +61,7 @@ class Supervisor:
         """End every program: ask it to, then kill it and whatever it left."""
         self._unwatch_channel()
         for leader in self._runs:
-            signal_group(leader, signal.SIGTERM)
+            self._signal(leader, signal.SIGTERM)
         self._reap_while(lambda: self._runs, TERM_PATIENCE_S)
         deadline = time.monotonic() + KILL_PATIENCE_S
         while self._has_children and time.monotonic() < deadline:
@@ -76,7 +77,7 @@ class Supervisor:
             case Start():
                 self._start(message, descriptors)
             case Signal(run, number) if run in self._leaders:
-                signal_group(self._leaders[run], number)
+                self._signal(self._leaders[run], number)
             case _:
                 pass  # a signal for a run that has just ended
 
@@ -90,6 +91,16 @@ class Supervisor:
         self._has_children = True
         self._runs[result] = start.run
         self._leaders[start.run] = result
+        if start.wrapper:
+            self._wrapped.add(result)
+
+    def _signal(self, leader: int, number: int) -> None:
+        """Signal a run's group. A sandbox is passed over: its end would be its program's, unasked."""
+        if leader in self._wrapped and number != signal.SIGKILL:
+            for process in descendants({leader}, [*processes()]):
+                signal_seen(process, number)
+        else:
+            signal_group(leader, number)
 
     def _reap(self) -> None:
         """Reap all that ended."""
@@ -118,6 +129,7 @@ class Supervisor:
             signal_group(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         self._orphans.forget(pid)
+        self._wrapped.discard(pid)
         if run is not None:
             del self._leaders[run]
             self._channel.send(Ended(run, status))
@@ -147,8 +159,8 @@ class Supervisor:
     def _kill_all(self) -> None:
         for leader in self._runs:
             signal_group(leader, signal.SIGKILL)
-        for pid in children_of(os.getpid()):
-            kill(pid)
+        for process in descendants({os.getpid()}, [*processes()]):
+            signal_seen(process, signal.SIGKILL)
 
 
 def _wakeup_at_child_end() -> int:

@@ -176,7 +176,7 @@ class Server:
             wait=Wait(look, self._events),
             explain=Explain(store, look, self._settings, clock),
             manage=Manage(store, self._rules, clock=clock, chance=self._chance, events=self._events),
-            many=Many(store, clock, self._engine.operation_added),
+            many=Many(store, self._rules, clock, self._engine.operation_added),
             output=self._outputs,
             events=self._events,
             tokens=self._tokens,
@@ -258,7 +258,9 @@ class Server:
         os._exit(EXIT_FAILED)
 
 
-def _executors(settings: Settings, clock: SystemClock, targets: Targets) -> Mapping[type, Executor]:
+def _executors(
+    settings: Settings, clock: SystemClock, targets: Targets, revealer: Revealer
+) -> Mapping[type, Executor]:
     http = HttpExecutor(
         version=__version__,
         output_limit=settings.output_limit,
@@ -272,6 +274,7 @@ def _executors(settings: Settings, clock: SystemClock, targets: Targets) -> Mapp
     if settings.exec == "off":
         return {HttpCommand: http}
     commands = ExecExecutor(
+        revealer=revealer,
         output_limit=settings.output_limit, default_timeout=settings.exec_timeout, places=_exec_slots(settings)
     )
     return {HttpCommand: http, ExecCommand: commands}

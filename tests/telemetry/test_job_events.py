@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from queue_server.domain.access import EVERYBODY, Access
 from queue_server.domain.outcome import OutcomeKind
 from queue_server.domain.state import State
 from queue_server.telemetry.events import recent
@@ -73,9 +74,11 @@ class Listener:
 
 
 @contextmanager
-def listening(events: JobEvents, wanted: EventFilter = EVERYTHING, last_id: str = "") -> Iterator[Listener]:
+def listening(
+    events: JobEvents, wanted: EventFilter = EVERYTHING, last_id: str = "", access: Access = EVERYBODY
+) -> Iterator[Listener]:
     cut: list[Listener] = []
-    with events.open(wanted, last_id, lambda: setattr(cut[0], "is_cut_off", True)) as (reader, opening):
+    with events.open(wanted, access, last_id, lambda: setattr(cut[0], "is_cut_off", True)) as (reader, opening):
         cut.append(Listener(reader, opening))
         yield cut[0]
 

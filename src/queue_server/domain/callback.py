@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from queue_server.domain.command import Command, command_type
+from queue_server.domain.hiding import moved
 from queue_server.domain.job import Job, NewJob, Plan, Report, encode_plan
 from queue_server.domain.outcome import Outcome
 from queue_server.domain.retry import CALLBACK_RETRY
@@ -17,8 +18,9 @@ OUTPUT_LIMIT = 64 * 1024
 
 def callbacks_owed(job: Job, state: State, outcome: Outcome, *, now: int) -> "Sequence[NewJob]":
     """The jobs to add because `job` reached the final `state`: one callback, or none where none was asked for."""
-    command = _command_for(job.plan, state)
-    if command is None:
+    name = _callback_for(job.plan, state)
+    command: Command | None = getattr(job.plan, name)
+    if command is None or job.plan.report is not None:
         return ()
     report = Report(
         job_id=job.id,
@@ -29,7 +31,13 @@ def callbacks_owed(job: Job, state: State, outcome: Outcome, *, now: int) -> "Se
         error=_writable(outcome.error),
         output=_cut(outcome.output.text),
     )
-    payload = encode_plan(Plan(command=command, retry=CALLBACK_RETRY, report=report))
+    plan = Plan(
+        command=command,
+        retry=CALLBACK_RETRY,
+        report=report,
+        token_id=job.plan.token_id,
+        secrets=moved(job.plan.secrets, name),
+    )
     row = NewJob(
         state=State.AVAILABLE,
         priority=job.priority,
@@ -37,19 +45,16 @@ def callbacks_owed(job: Job, state: State, outcome: Outcome, *, now: int) -> "Se
         created_at=now,
         context=job.context,
         type=command_type(command),
-        payload=payload,
+        payload=encode_plan(plan),
         parent_id=job.id,
+        queue=job.queue,
     )
     return (row,)
 
 
-def _command_for(plan: Plan, state: State) -> Command | None:
+def _callback_for(plan: Plan, state: State) -> str:
     """callback_failed when it is given and the job failed; else callback_done, which hears of every end."""
-    if plan.report is not None:
-        return None
-    if state is State.FAILED and plan.callback_failed is not None:
-        return plan.callback_failed
-    return plan.callback_done
+    return "callback_failed" if state is State.FAILED and plan.callback_failed is not None else "callback_done"
 
 
 def _writable(error: str | None) -> str | None:

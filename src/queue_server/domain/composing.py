@@ -6,11 +6,13 @@ import json
 import msgspec
 from msgspec import UNSET
 
-from queue_server.domain.command import command_type
+from queue_server.domain.command import Command, Unreadable, command_type
+from queue_server.domain.hiding import COMMANDS, Hiding, holds_secrets, masked
 from queue_server.domain.instants import parse_instant
 from queue_server.domain.job import DEFAULT_QUEUE, JobRequest, NewJob, Once, Plan, encode_plan
 from queue_server.domain.lifecycle import first_state
 from queue_server.domain.retry import ONCE, SECOND, Retry, resolve
+from queue_server.domain.secret import NO_SEALER, Sealer
 
 _encode = msgspec.json.Encoder().encode
 _NUMBER = "\0{}".format
@@ -21,15 +23,25 @@ SORTED_BYTES = 64 * 1024
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """What applies to a job that names no priority, context or retry."""
+    """What applies to a job that names no priority, context or retry, and what seals its secrets."""
 
     priority: int = 500
     context: str = "default"
     retry: Retry = ONCE
+    sealer: Sealer = NO_SEALER
 
 
-def compose_plan(request: JobRequest, defaults: Defaults, now: int) -> Plan:
-    """What is kept of a request as the job's payload. Limits given in seconds count from `now`."""
+def compose_plan(
+    request: JobRequest, defaults: Defaults, now: int, token_id: int | None = None, *, before: Plan | None = None
+) -> Plan:
+    """What is kept of a request as the job's payload. Limits given in seconds count from `now`.
+
+    Secrets are sealed; what is masked in the request is taken from the plan `before`. InvalidJob if it is not there, or
+    if there is no secret of a name.
+    """
+    secrets = None
+    if has_secrets(request):
+        request, secrets = _hide(request, defaults.sealer, before)
     return Plan(
         request.command,
         request.callback_done,
@@ -40,7 +52,37 @@ def compose_plan(request: JobRequest, defaults: Defaults, now: int) -> Plan:
         _deadline(request, now),
         request.retention,
         request.tags or None,
+        token_id,
+        secrets,
     )
+
+
+def has_secrets(request: JobRequest) -> bool:
+    """Whether one of its commands holds a secret."""
+    done, failed = request.callback_done, request.callback_failed
+    return (
+        holds_secrets(request.command)
+        or (done is not None and holds_secrets(done))
+        or (failed is not None and holds_secrets(failed))
+    )
+
+
+def without_secrets(request: JobRequest) -> JobRequest:
+    """The request with all its secrets masked, to be compared with others."""
+    if not has_secrets(request):
+        return request
+    commands = {name: masked(command) for name in COMMANDS if (command := getattr(request, name)) is not None}
+    return msgspec.structs.replace(request, **commands)
+
+
+def _hide(request: JobRequest, sealer: Sealer, before: Plan | None) -> tuple[JobRequest, dict[str, str] | None]:
+    earlier: dict[str, Command | Unreadable | None] = {name: getattr(before, name, None) for name in COMMANDS}
+    hiding = Hiding(sealer, earlier, (before.secrets if before else None) or {})
+    commands = {
+        name: hiding.hide(name, command) for name in COMMANDS if (command := getattr(request, name)) is not None
+    }
+    hiding.check()
+    return msgspec.structs.replace(request, **commands), hiding.sealed or None
 
 
 def compose_row(request: JobRequest, plan: Plan, defaults: Defaults, now: int, once: Once | None = None) -> NewJob:
@@ -80,9 +122,10 @@ def overdue_at(plan: Plan) -> int | None:
 def fingerprint(request: JobRequest) -> bytes:
     """16 bytes that tell whether two requests ask for the same job, whatever the order and spacing of their members.
 
-    Those of more than SORTED_BYTES, and those too deeply nested to be sorted, are compared as they are written.
+    Those of more than SORTED_BYTES, and those too deeply nested to be sorted, are compared as they are written. Texts
+    of secrets are left out: a digest of them could be guessed.
     """
-    bare = msgspec.structs.replace(request, idempotency_key=None)
+    bare = msgspec.structs.replace(without_secrets(request), idempotency_key=None)
     return hashlib.blake2b(_canonical(_encode(bare)), digest_size=16).digest()
 
 

@@ -55,6 +55,11 @@ Tags = Annotated[dict[str, str], Meta(max_length=TAG_LIMIT, extra={"expected": "
 
 Retention = Annotated[float, Meta(ge=0, le=10 * YEAR_S, extra={"expected": "seconds, from 0 to 316224000 (ten years)"})]
 
+COMMAND_MEMBERS = ("command", "callback_done", "callback_failed")
+"""The members of a request, and of a plan, that are commands."""
+
+Commands = Mapping[str, HttpCommand | ExecCommand | Unreadable | None]
+
 PRIORITY_MAX = 1000
 DEFAULT_QUEUE = "default"
 CANCELLED = "cancelled on request"
@@ -94,7 +99,11 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A job's payload. `report` is set on callbacks only, which have no callbacks. `retention` is in seconds."""
+    """A job's payload. `report` is set on callbacks only, which have no callbacks. `retention` is in seconds.
+
+    `token_id` is the token of whoever wrote its commands, None where none was asked for. `secrets` are the sealed texts
+    that belong in the place of the commands' `***`; see `hiding`.
+    """
 
     command: HttpCommand | ExecCommand | Unreadable
     callback_done: Command | None = None
@@ -105,6 +114,18 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     deadline: int | None = None
     retention: float | None = None
     tags: dict[str, str] | None = None
+    token_id: int | None = None
+    secrets: dict[str, str] | None = None
+
+    @property
+    def commands(self) -> Commands:
+        """The commands, by the names of their members."""
+        return {name: getattr(self, name) for name in COMMAND_MEMBERS}
+
+    def secrets_in(self, member: str) -> Mapping[str, str]:
+        """The sealed texts of one of its commands."""
+        start = f"/{member}/"
+        return {place: text for place, text in (self.secrets or {}).items() if place.startswith(start)}
 
 
 class Once(msgspec.Struct, frozen=True):

@@ -99,28 +99,31 @@ def run_now(record: JobRecord, now: int) -> Answer:
     return _revision(record, record.plan, state=State.AVAILABLE, run_at=now)
 
 
-def revise(record: JobRecord, patch: Patch, defaults: Defaults, now: int) -> Answer:
-    """A waiting job changes; InvalidJob if the patch would make no good job of it."""
+def revise(record: JobRecord, patch: Patch, defaults: Defaults, now: int, *, token_id: int | None = None) -> Answer:
+    """A waiting job changes; InvalidJob if the patch would make no good job of it. `token_id` is whose patch it is."""
     if record.state not in WAITING_STATES:
         return Refusal(f"job {record.id} {_is_or_has(record)}; only one that waits can be changed")
     if record.cancel_wished_at is not None:
         return _being_cancelled(record)
     request = patched(record, patch)
-    plan = _plan(record, request, patch, defaults, now)
+    plan = _plan(record, request, patch, defaults, now, token_id)
     run_at = due_at(request, now) if patch.moves_due_time else record.run_at
     state = first_state(run_at, now) if patch.moves_due_time else record.state
     row = compose_row(request, plan, defaults, now)
     return _revision(record, plan, state=state, run_at=run_at, row=row)
 
 
-def retry(record: JobRecord, patch: Patch, defaults: Defaults, now: int) -> Answer:
-    """A final job runs again, with a fresh budget of attempts. Limits that have passed are dropped."""
+def retry(record: JobRecord, patch: Patch, defaults: Defaults, now: int, *, token_id: int | None = None) -> Answer:
+    """A final job runs again, with a fresh budget of attempts. Limits that have passed are dropped.
+
+    `token_id` is whose patch it is.
+    """
     if record.state not in FINAL_STATES:
         return Refusal(f"job {record.id} {_is_or_has(record)}; only one that has ended can be tried again")
     row, run_at, plan = None, now, record.plan
     if patch.members:
         request = patched(record, patch)
-        plan = _plan(record, request, patch, defaults, now)
+        plan = _plan(record, request, patch, defaults, now, token_id)
         row = compose_row(request, plan, defaults, now)
         run_at = row.run_at
     plan = msgspec.structs.replace(plan, expires_at=_future(plan.expires_at, now), deadline=_future(plan.deadline, now))
@@ -174,11 +177,19 @@ def _not_of_claim(record: JobRecord, claim_seq: int) -> Refusal | None:
     return None
 
 
-def _plan(record: JobRecord, request: JobRequest, patch: Patch, defaults: Defaults, now: int) -> Plan:
-    """The changed plan. A callback goes on reporting what it reports, and defaults are no reason to change a job."""
-    plan = compose_plan(request, defaults, now)
-    retry = plan.retry if patch.changes_retry else record.plan.retry
-    return msgspec.structs.replace(plan, report=record.plan.report, retry=retry)
+def _plan(
+    record: JobRecord, request: JobRequest, patch: Patch, defaults: Defaults, now: int, token_id: int | None
+) -> Plan:
+    """The changed plan. A callback goes on reporting what it reports, and defaults are no reason to change a job.
+
+    Whoever changes one of its commands answers for all of them from then on.
+    """
+    before = record.plan
+    plan = compose_plan(request, defaults, now, before=before)
+    retry = plan.retry if patch.changes_retry else before.retry
+    is_same = plan.commands == before.commands and plan.secrets == before.secrets
+    writer = before.token_id if is_same else token_id
+    return msgspec.structs.replace(plan, report=before.report, retry=retry, token_id=writer)
 
 
 def _revision(record: JobRecord, plan: Plan, *, state: State, run_at: int, row: NewJob | None = None) -> Revision:

@@ -8,11 +8,14 @@ import msgspec
 
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
-from queue_server.domain.composing import Defaults, compose_plan, compose_row, fingerprint
+from queue_server.domain.access import EVERYBODY, Access
+from queue_server.domain.composing import Defaults, compose_plan, compose_row, fingerprint, without_secrets
 from queue_server.domain.errors import InvalidJob, KeyMismatch, Problem, StoreUnavailable
 from queue_server.domain.job import JobRecord, JobRequest, NewJob, Once, Plan
 from queue_server.domain.retry import Retry
+from queue_server.domain.secret import Sealer
 from queue_server.domain.state import State
+from queue_server.operations.binding import admitted
 from queue_server.operations.policy import Policy
 from queue_server.store.contract import Store
 from queue_server.telemetry.job_events import JobEvents
@@ -21,9 +24,6 @@ SECOND = 1_000_000
 FULL_RETRY_AFTER_S = 10
 TURN_ROWS = 500
 """Rows of a batch that are made before the event loop's others have their turn: a millisecond's work."""
-
-EVERYBODY = ""
-"""The scope of idempotency keys where no token tells clients apart."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,45 +76,49 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 class AddJob:
     """Accepts jobs while the server takes them."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, events: JobEvents) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, events: JobEvents, sealer: Sealer) -> None:
         self._store = store
         self._settings = settings
         self._policy = Policy(settings)
-        self._defaults = defaults_of(settings)
+        self._defaults = defaults_of(settings, sealer)
         self._clock = clock
         self._events = events
         self._keep_keys = round(settings.retention_keys * SECOND)
         self.is_closed = False
 
-    async def __call__(self, request: JobRequest, key: str | None = None) -> Accepted:
+    async def __call__(self, request: JobRequest, access: Access, key: str | None = None) -> Accepted:
         """Store the job; it is durable when this returns. `key` is the idempotency key of the request's header.
 
-        InvalidJob when header and member differ; NotAllowed when a setting forbids it; KeyMismatch or JobDeleted when
-        the key stands for another job, or for one that is gone; StoreUnavailable when the server is stopping, the queue
-        is full, or the store can't be written: then nothing was stored.
+        InvalidJob when header and member differ; NotAllowed when a setting or the token forbids it; KeyMismatch or
+        JobDeleted when the key stands for another job, or for one that is gone; StoreUnavailable when the server is
+        stopping, the queue is full, or the store can't be written: then nothing was stored.
         """
+        if access is not EVERYBODY:
+            request = admitted(request, access, self._defaults)
         self._policy.check(request)
-        await self.check_room()
+        await self.check_room(access)
         now = self._clock.now()
-        plan = compose_plan(request, self._defaults, now)
+        plan = compose_plan(request, self._defaults, now, access.token_id)
         if key is None and request.idempotency_key is None:
             row = compose_row(request, plan, self._defaults, now)
             (job_id,) = await self._store.add((row,))
             if self._events.is_heard:
                 self._events.added(job_id, row)
             return Accepted(job_id, row, plan)
-        once = self._once(_one_key(key, request.idempotency_key), fingerprint(request), now)
+        once = self._once(_one_key(key, request.idempotency_key), fingerprint(request), access, now)
         row = compose_row(request, plan, self._defaults, now, once)
         added = await self._store.add_once((row,))
         if not added.replayed:
             self._events.added(added.ids[0], row)
         return Accepted(added.ids[0], row, plan, bool(added.replayed))
 
-    def draft(self, request: JobRequest, *, is_keyed: bool) -> Draft:
+    def draft(self, request: JobRequest, access: Access, *, is_keyed: bool) -> Draft:
         """A job of a batch, checked. `is_keyed` says that the batch has an idempotency key; see `add_batch`."""
+        if access is not EVERYBODY:
+            request = admitted(request, access, self._defaults)
         self._policy.check(request)
         now = self._clock.now()
-        plan = compose_plan(request, self._defaults, now)
+        plan = compose_plan(request, self._defaults, now, access.token_id)
         row = compose_row(request, plan, self._defaults, now)
         if is_keyed:
             return Draft(row, None, _written(request))
@@ -122,15 +126,15 @@ class AddJob:
             return Draft(row)
         return Draft(row, request.idempotency_key, fingerprint(request))
 
-    async def add_batch(self, drafts: Sequence[Draft], key: str | None = None) -> AcceptedBatch:
+    async def add_batch(self, drafts: Sequence[Draft], access: Access, key: str | None = None) -> AcceptedBatch:
         """Store all of them or none, durably. `key` stands for the whole batch; errors are those of a single job."""
-        await self.check_room(len(drafts))
+        await self.check_room(access, len(drafts))
         if key is None and not any(draft.key for draft in drafts):
             rows = [draft.row for draft in drafts]
             ids = await self._store.add(rows)
             self._tell(ids, rows)
             return AcceptedBatch(ids, 0)
-        rows = await self._keyed_rows(drafts, key)
+        rows = await self._keyed_rows(drafts, access, key)
         try:
             added = await self._store.add_once(rows)
         except KeyMismatch as error:
@@ -144,19 +148,20 @@ class AddJob:
             for job_id, row in zip(ids, rows, strict=True):
                 self._events.added(job_id, row)
 
-    async def check_room(self, more: int = 1) -> None:
+    async def check_room(self, access: Access, more: int = 1) -> None:
         """StoreUnavailable if the server is stopping or so many more jobs are too many."""
         if self.is_closed:
             raise StoreUnavailable("the server is stopping", retry_after=FULL_RETRY_AFTER_S)
         counts = await self._store.counts()
         waiting = counts[State.SCHEDULED] + counts[State.AVAILABLE]
         if waiting + more > self._settings.max_waiting:
+            many = "too many" if access.is_bound else waiting
             raise StoreUnavailable(
-                f"the queue is full: {waiting} jobs wait (setting max_waiting)",
+                f"the queue is full: {many} jobs wait (setting max_waiting)",
                 retry_after=FULL_RETRY_AFTER_S,
             )
 
-    async def _keyed_rows(self, drafts: Sequence[Draft], key: str | None) -> list[NewJob]:
+    async def _keyed_rows(self, drafts: Sequence[Draft], access: Access, key: str | None) -> list[NewJob]:
         """The rows with their idempotency keys: their own, or for a batch with a key, the batch's with their place."""
         now = self._clock.now()
         whole = _digest_of(drafts)
@@ -164,20 +169,22 @@ class AddJob:
         for place, draft in enumerate(drafts):
             once = None
             if key is not None:
-                once = self._once(f"{key}\0{place}", whole, now)
+                once = self._once(f"{key}\0{place}", whole, access, now)
             elif draft.key is not None:
-                once = self._once(draft.key, draft.fingerprint, now)
+                once = self._once(draft.key, draft.fingerprint, access, now)
             rows.append(draft.row if once is None else msgspec.structs.replace(draft.row, once=once))
             if place % TURN_ROWS == TURN_ROWS - 1:
                 await asyncio.sleep(0)
         return rows
 
-    def _once(self, key: str, fingerprint: bytes, now: int) -> Once:
-        return Once(EVERYBODY, key, fingerprint, now + self._keep_keys)
+    def _once(self, key: str, fingerprint: bytes, access: Access, now: int) -> Once:
+        """The key of one token, which never meets those of others, and stays when the token gets a new secret."""
+        scope = "" if access.token_id is None else str(access.token_id)
+        return Once(scope, key, fingerprint, now + self._keep_keys)
 
 
-def defaults_of(settings: Settings) -> Defaults:
-    """What the settings say about jobs that leave it open."""
+def defaults_of(settings: Settings, sealer: Sealer) -> Defaults:
+    """What the settings say about jobs that leave it open, and what seals their secrets."""
     retry = Retry(
         max_attempts=settings.retry_max_attempts,
         backoff=settings.retry_backoff,
@@ -185,7 +192,7 @@ def defaults_of(settings: Settings) -> Defaults:
         max_delay=max(settings.retry_min_delay, settings.retry_max_delay),
         jitter=settings.retry_jitter,
     )
-    return Defaults(settings.default_priority, settings.default_context, retry)
+    return Defaults(settings.default_priority, settings.default_context, retry, sealer)
 
 
 def _one_key(header: str | None, member: str | None) -> str:
@@ -197,7 +204,7 @@ def _one_key(header: str | None, member: str | None) -> str:
 
 def _written(request: JobRequest) -> bytes:
     """What tells a job of a batch from another one: a batch is sent again as it was, to the order of its members."""
-    return hashlib.blake2b(_encode(request), digest_size=16).digest()
+    return hashlib.blake2b(_encode(without_secrets(request)), digest_size=16).digest()
 
 
 def _digest_of(drafts: Sequence[Draft]) -> bytes:

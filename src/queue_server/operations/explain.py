@@ -7,6 +7,7 @@ import msgspec
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
 from queue_server.config.units import format_duration
+from queue_server.domain.access import Access
 from queue_server.domain.command import ExecCommand, HttpCommand, command_type
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import JobRecord
@@ -39,14 +40,14 @@ class Explain:
         self._settings = settings
         self._clock = clock
 
-    async def __call__(self, job_id: int) -> Explanation | None:
-        """Explain a job, or None if there is none."""
-        job = await self._look.job(job_id)
+    async def __call__(self, job_id: int, access: Access) -> Explanation | None:
+        """Explain a job, or None if there is none. A bound access is not told how many others there are."""
+        job = await self._look.job(job_id, access)
         if job is None:
             return None
         match job.state:
             case State.AVAILABLE:
-                sentence, facts = await self._available(job)
+                sentence, facts = await self._available(job, access)
             case State.SCHEDULED:
                 sentence, facts = self._scheduled(job)
             case State.RUNNING:
@@ -57,16 +58,19 @@ class Explain:
                 assert_never(job.state)
         return Explanation(job, sentence, facts)
 
-    async def _available(self, job: JobRecord) -> tuple[str, Facts]:
-        status = await self._look.status()
-        ahead = await self._store.ahead(job, AHEAD_LIMIT)
+    async def _available(self, job: JobRecord, access: Access) -> tuple[str, Facts]:
         waited = _span(self._clock.now() - job.run_at)
-        facts: Facts = {"due_for": waited, "ahead": ahead, "slots": status.slots, "free_slots": status.free}
-        return f"due for {waited}; {self._what_it_waits_for(job, status, ahead)}{_limit(job)}", facts
+        facts: Facts = {"due_for": waited}
+        waits_for = "it starts when a job slot is free and its turn has come"
+        if not access.is_bound:
+            status, ahead = await self._look.status(access), await self._store.ahead(job, AHEAD_LIMIT)
+            facts |= {"ahead": ahead, "slots": status.slots, "free_slots": status.free}
+            waits_for = self._what_it_waits_for(job, status, ahead)
+        if isinstance(job.plan.command, ExecCommand) and self._settings.exec == "off":
+            waits_for = "commands are switched off (setting exec), so it will fail as soon as its turn comes"
+        return f"due for {waited}; {waits_for}{_limit(job)}", facts
 
     def _what_it_waits_for(self, job: JobRecord, status: Status, ahead: int) -> str:
-        if isinstance(job.plan.command, ExecCommand) and self._settings.exec == "off":
-            return "commands are switched off (setting exec), so it will fail as soon as its turn comes"
         before = _before(ahead)
         if status.free == 0:
             return f"all {status.slots} job slots are taken and {before}; it starts when a slot is free for it"

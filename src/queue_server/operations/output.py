@@ -9,7 +9,8 @@ from contextlib import aclosing
 
 import msgspec
 
-from queue_server.domain.errors import StoreError
+from queue_server.domain.access import Access, Right
+from queue_server.domain.errors import NotAllowed, StoreError
 from queue_server.domain.job import JobRecord
 from queue_server.domain.outcome import NO_OUTPUT, Output
 from queue_server.domain.state import FINAL_STATES, State
@@ -51,14 +52,15 @@ class ReadOutput:
         self._stopping = asyncio.Event()
         self._closed = asyncio.Event()
 
-    async def read(self, job_id: int, stream: Stream, number: int | None = None) -> Excerpt | Missing:
+    async def read(self, job_id: int, access: Access, stream: Stream, number: int | None = None) -> Excerpt | Missing:
         """The output of an attempt, without a number of the last one; as far as it has come if it runs.
 
-        Empty where there is none yet.
+        Empty where there is none yet. NotAllowed without the right to read outputs.
         """
+        _check_right(access)
         pauses = _pauses()
         for _ in range(LOOKS):
-            record = await self._record(job_id)
+            record = await self._record(job_id, access)
             if record is None:
                 return Missing(f"There is no job {job_id}")
             if record.state is not State.RUNNING or number not in (None, record.attempt):
@@ -70,14 +72,17 @@ class ReadOutput:
             await asyncio.sleep(next(pauses))
         return Excerpt(b"", 0)
 
-    async def follow(self, job_id: int, stream: Stream, number: int | None = None) -> AsyncGenerator[bytes] | Missing:
+    async def follow(
+        self, job_id: int, access: Access, stream: Stream, number: int | None = None
+    ) -> AsyncGenerator[bytes] | Missing:
         """The output of an attempt as it comes, to its end; close the generator to stop.
 
         Without a number it is the attempt that runs, else the one that a waiting job starts next, else a final job's
         last one. The end comes once the end of the attempt is known to the store. An attempt whose target reported
-        another output than its request had comes with both.
+        another output than its request had comes with both. NotAllowed without the right to read outputs.
         """
-        record = await self._record(job_id)
+        _check_right(access)
+        record = await self._record(job_id, access)
         if record is None:
             return Missing(f"There is no job {job_id}")
         next_number = record.attempt + (record.state not in FINAL_STATES)
@@ -85,7 +90,7 @@ class ReadOutput:
             number = record.attempt if record.state is State.RUNNING else next_number
         if number > next_number:
             return _no_attempt(job_id, number)
-        return self._pieces(record, stream, number)
+        return self._pieces(record, access, stream, number)
 
     def stop_waiting(self) -> None:
         """The server stops: whoever follows an attempt that does not run here waits no longer for it."""
@@ -100,7 +105,9 @@ class ReadOutput:
         """Return when it is closed."""
         await self._closed.wait()
 
-    async def _pieces(self, record: JobRecord | None, stream: Stream, number: int) -> AsyncGenerator[bytes]:
+    async def _pieces(
+        self, record: JobRecord | None, access: Access, stream: Stream, number: int
+    ) -> AsyncGenerator[bytes]:
         live: LiveOutput | None = None
         pauses = _pauses()
         while record is not None and not _is_in_vain(record, number):
@@ -117,7 +124,7 @@ class ReadOutput:
                 pauses = _pauses()
             if await self._stops_within(next(pauses)):
                 return
-            record = await self._look_again(record)
+            record = await self._look_again(record, access)
 
     async def _stops_within(self, seconds: float) -> bool:
         try:
@@ -126,13 +133,14 @@ class ReadOutput:
         except TimeoutError:
             return False
 
-    async def _record(self, job_id: int) -> JobRecord | None:
-        return await self._store.get(job_id) if 0 < job_id < ID_LIMIT else None
+    async def _record(self, job_id: int, access: Access) -> JobRecord | None:
+        record = await self._store.get(job_id) if 0 < job_id < ID_LIMIT else None
+        return record if record is not None and access.sees(record.context, record.queue) else None
 
-    async def _look_again(self, record: JobRecord) -> JobRecord | None:
+    async def _look_again(self, record: JobRecord, access: Access) -> JobRecord | None:
         """The job as it is now, or as it was where the store can't be read: who follows it has time."""
         try:
-            return await self._store.get(record.id)
+            return await self._record(record.id, access)
         except StoreError:
             return record
 
@@ -156,6 +164,11 @@ class ReadOutput:
             if live := executor.live(record.id, record.claim_seq):
                 return live
         return None
+
+
+def _check_right(access: Access) -> None:
+    if not access.may(Right.READ_OUTPUT):
+        raise NotAllowed("", f"the token {access.name} does not have the scope {Right.READ_OUTPUT}, which outputs need")
 
 
 def _has_ended(record: JobRecord, number: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from queue_server.domain.access import Access
 from queue_server.domain.job import JobRecord
 from queue_server.operations.look import Look
 from queue_server.telemetry.events.ends import Ends
@@ -20,9 +21,9 @@ class Wait:
         self._look = look
         self._ends = events.ends
 
-    async def __call__(self, job_id: int, seconds: float) -> JobRecord | None:
+    async def __call__(self, job_id: int, access: Access, seconds: float) -> JobRecord | None:
         """The job as soon as it is final, else as it is after so many seconds; None if there is no such job."""
-        return await ended(self._ends, job_id, self._look.job, _is_final, seconds)
+        return await ended(self._ends, job_id, lambda id_: self._look.job(id_, access), _is_final, seconds)
 
 
 async def ended(

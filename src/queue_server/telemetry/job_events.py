@@ -8,7 +8,10 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+import msgspec
+
 from queue_server.clock import Clock
+from queue_server.domain.access import Access
 from queue_server.domain.job import Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.wishes import Revision
@@ -88,14 +91,17 @@ class JobEvents:
         return len(self._delivery.readers) < READERS_LIMIT
 
     @contextmanager
-    def open(self, wanted: EventFilter, last_id: str, drop: Callable[[], None]) -> Generator[tuple[Reader, bytes]]:
-        """A reader for as long as the block, and the first bytes of its stream.
+    def open(
+        self, wanted: EventFilter, access: Access, last_id: str, drop: Callable[[], None]
+    ) -> Generator[tuple[Reader, bytes]]:
+        """A reader for as long as the block, and the first bytes of its stream: of what happens to jobs that it sees.
 
         It goes on after the event `last_id`; where that can't be, or with no id, it is told what happens from now on.
         `drop` is called when its client does not keep up, and must cut it off.
         """
         self._start_recording()
         missed, why_reset = self._recent.after(last_id) if last_id else ((), "")
+        wanted = msgspec.structs.replace(wanted, queues=access.queues, contexts=access.contexts)
         reader = self._delivery.open(wanted, missed, drop)
         if self.is_closed:
             reader.close()

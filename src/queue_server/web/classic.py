@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from queue_server import __version__
-from queue_server.domain.access import Right
+from queue_server.domain.access import Access, Right
 from queue_server.domain.instants import classic_time
 from queue_server.domain.job import JobRequest
 from queue_server.domain.reading import read_request
@@ -16,6 +16,7 @@ from queue_server.domain.state import State
 from queue_server.operations.add import AddJob
 from queue_server.operations.look import Look
 from queue_server.store.contract import JobRecord
+from queue_server.web.access.caller import access_of
 from queue_server.web.answers import JsonResponse, send_json
 from queue_server.web.body import read_body
 from queue_server.web.classic_shapes import Added, JobData, JobStatus, Running, ServerStatus
@@ -64,7 +65,7 @@ class AddEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once the job is durable."""
         request = read_request(await read_body(scope, receive, self._max_body))
-        job = await self._add(request, key_of(scope))
+        job = await self._add(request, access_of(scope), key_of(scope))
         await send_json(scope, send, 200, b'{"status":"OK","job_id":%d}' % job.id)
 
 
@@ -88,9 +89,9 @@ class Classic:
         """Which version runs."""
         return JsonResponse({"version": __version__, "status": "running"})
 
-    async def status(self, _request: Request) -> Response:
+    async def status(self, request: Request) -> Response:
         """How many jobs wait and run, and how many slots there are."""
-        status = await self._look.status()
+        status = await self._look.status(access_of(request.scope))
         data = {
             "waiting": status.waiting,
             "working": status.working,
@@ -101,20 +102,21 @@ class Classic:
 
     async def job_status(self, request: Request) -> Response:
         """A job in short."""
-        job = await self._look.job(job_id_of(request))
+        job = await self._look.job(job_id_of(request), access_of(request.scope))
         if job is None:
             return classic_answer(NOT_FOUND)
         return JsonResponse({"status": 200, "data": _short(job)})
 
     async def job(self, request: Request) -> Response:
         """The whole job, with the result and the output of its last attempt."""
-        job = await self._look.job(job_id_of(request))
+        access = access_of(request.scope)
+        job = await self._look.job(job_id_of(request), access)
         if job is None:
             return classic_answer(NOT_FOUND)
-        output = await self._look.output(job.id)
+        output = await self._look.output(job, access)
         data = (
             _short(job)
-            | _members(job)
+            | _members(job, access)
             | {
                 "attempts": job.attempt,
                 "time_started": classic_time(job.claimed_at),
@@ -162,9 +164,12 @@ def _short(job: JobRecord) -> dict[str, object]:
     }
 
 
-def _members(job: JobRecord) -> dict[str, object]:
-    """The job as it was sent: its commands and options, and the context that applies."""
+def _members(job: JobRecord, access: Access) -> dict[str, object]:
+    """The job as it was sent: its commands and options, and the context that applies. A callback reports an output."""
     members: dict[str, object] = {"context": job.context}
-    plan = msgspec.to_builtins(job.plan, builtin_types=(msgspec.Raw,))
+    shown = msgspec.structs.replace(job.plan, token_id=None, secrets=None)
+    if job.plan.report is not None and not access.may(Right.READ_OUTPUT):
+        shown = msgspec.structs.replace(shown, report=msgspec.structs.replace(job.plan.report, output=""))
+    plan = msgspec.to_builtins(shown, builtin_types=(msgspec.Raw,))
     plan |= {"expires_at": classic_time(job.plan.expires_at), "deadline": classic_time(job.plan.deadline)}
     return members | {name: value for name, value in plan.items() if value is not None}

@@ -42,6 +42,7 @@ def insert_operation(session: Session, operation: NewOperation) -> int:
         0,
         operation.matched,
         operation.created_at,
+        json.encode(operation.access).decode(),
     )
     return session.value("insert_operation", values)
 

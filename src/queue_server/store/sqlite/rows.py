@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from queue_server.domain.access import EVERYBODY, Access
 from queue_server.domain.job import CANCELLED, PRIORITY_MAX, Attempt, Job, JobRecord, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import OutcomeKind, Output, Timings
@@ -103,8 +104,9 @@ def attempt_of_row(row: Any) -> Attempt:
 
 def operation_of_row(row: Any) -> Operation:
     """An operation from its row."""
-    id_, action, state, wanted, *facts = row
-    values: Any = (id_, action, OperationState(state), msgspec.json.decode(wanted, type=JobFilter), *facts)
+    id_, action, state, wanted, *facts, access = row
+    asked = EVERYBODY if access is None else msgspec.json.decode(access, type=Access)
+    values: Any = (id_, action, OperationState(state), msgspec.json.decode(wanted, type=JobFilter), *facts, asked)
     return Operation(*values)
 
 

@@ -110,7 +110,7 @@ CREATE TABLE operation (
     created_at integer not null,
     ended_at   integer,
     error      text
-) strict;
+, access text) strict;
 
 CREATE INDEX operation_running on operation (id) where state = 'running';
 
@@ -123,12 +123,12 @@ CREATE TABLE secret (
     id         integer primary key autoincrement,
     name       text    not null,
     kind       text    not null check (kind in ('value', 'signing')),
-    sealed     blob    not null,
+    sealed     text    not null,
     created_at integer not null,
     until      integer
 ) strict;
 
-CREATE INDEX secret_name on secret (kind, name, id);
+CREATE INDEX secret_name on secret (kind, name);
 
 CREATE TABLE sequence (
     name text    primary key,

@@ -6,15 +6,18 @@ told at once after a quiet time, and under load of everything that has collected
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from queue_server.telemetry.events.event import JobEvent
-from queue_server.telemetry.events.filters import EventFilter
+from queue_server.telemetry.events.filters import EventFilter, Place
 from queue_server.telemetry.events.group import Group
 from queue_server.telemetry.events.pace import Pace
 from queue_server.telemetry.events.reader import Reader
 from queue_server.telemetry.events.recent import RecentEvents
 
-Place = tuple[str | None, str | None]
+EVERYWHERE: Place = (None, None)
+
+K = TypeVar("K")
 
 
 class Delivery:
@@ -70,7 +73,7 @@ class Delivery:
             reader.close()
 
     def _offer(self, group: Group, number: int, event: JobEvent) -> None:
-        if group.wants_every_kind or group.wanted.wants_kind(event):
+        if group.wants_all_of_its_place or group.wanted.wants(event):
             group.add(number)
             if group not in self._news:
                 self._ask(group)
@@ -89,24 +92,33 @@ class Delivery:
 
     def _add_group(self, wanted: EventFilter) -> Group:
         group = self._groups[wanted] = Group(wanted, self._recent, self._pace)
-        self._list_of(wanted).append(group)
+        if wanted.job_id is not None:
+            self._of_jobs.setdefault(wanted.job_id, []).append(group)
+        for place in self._places(wanted):
+            self._groups_of(place).append(group)
         return group
 
     def _remove_group(self, group: Group) -> None:
         wanted = group.wanted
         del self._groups[wanted]
         self._news.pop(group, None)
-        groups = self._list_of(wanted)
-        groups.remove(group)
-        if not groups and wanted.job_id is not None:
-            del self._of_jobs[wanted.job_id]
-        elif not groups and (wanted.queue, wanted.context) != (None, None):
-            del self._placed[wanted.queue, wanted.context]
-
-    def _list_of(self, wanted: EventFilter) -> list[Group]:
-        """The list by which an event finds a group."""
         if wanted.job_id is not None:
-            return self._of_jobs.setdefault(wanted.job_id, [])
-        if wanted.queue is None and wanted.context is None:
-            return self._everywhere
-        return self._placed.setdefault((wanted.queue, wanted.context), [])
+            _take_out(self._of_jobs, wanted.job_id, group)
+        for place in self._places(wanted):
+            if place == EVERYWHERE:
+                self._everywhere.remove(group)
+            else:
+                _take_out(self._placed, place, group)
+
+    def _groups_of(self, place: Place) -> list[Group]:
+        return self._everywhere if place == EVERYWHERE else self._placed.setdefault(place, [])
+
+    def _places(self, wanted: EventFilter) -> list[Place]:
+        """The places by which an event finds a group that is not for one job."""
+        return [] if wanted.job_id is not None else wanted.places
+
+
+def _take_out(groups: dict[K, list[Group]], key: K, group: Group) -> None:
+    groups[key].remove(group)
+    if not groups[key]:
+        del groups[key]

@@ -28,7 +28,7 @@ class Group:
 
     def __init__(self, wanted: EventFilter, recent: RecentEvents, pace: Pace) -> None:
         self.wanted = wanted
-        self.wants_every_kind = wanted.types is None and wanted.states is None
+        self.wants_all_of_its_place = wanted.wants_all_of_its_place
         self.readers: dict[Wakeable, None] = {}
         self._recent = recent
         self._pace = pace

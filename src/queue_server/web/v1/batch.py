@@ -14,11 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from queue_server.clock import Clock
-from queue_server.domain.access import Right
+from queue_server.domain.access import Access, Right
 from queue_server.domain.batch import JOBS_LIMIT, BatchReader, BatchTooLarge
-from queue_server.domain.errors import NotAllowed, QueueServerError, StoreUnavailable
+from queue_server.domain.errors import NotAllowed, QueueServerError
 from queue_server.domain.job import JobRequest
 from queue_server.operations.add import AcceptedBatch, AddJob, Draft
+from queue_server.web.access.caller import access_of
 from queue_server.web.answers import encode, send_json
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.idempotency import REPLAYED, key_of
@@ -26,9 +27,6 @@ from queue_server.web.pieces import Pieces
 
 HOLD_S = 0.002
 """How long a batch may hold the event loop before others have their turn."""
-
-HELD_FACTOR = 4
-"""How many of the largest batches may be on their way in at once."""
 
 NDJSON = "application/x-ndjson"
 DESCRIPTION = f"""\
@@ -59,7 +57,6 @@ class Batches:
         self._clock = clock
         self._max_batch = max_batch
         self._max_body = max_body
-        self._held = 0
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -93,30 +90,24 @@ class Batches:
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once all jobs are durable."""
+        access = access_of(scope)
         pieces = Pieces(scope, receive, self._max_batch, "max_batch")
         try:
             key = key_of(scope)
-            await self._add.check_room()
-            intake = _Intake(self._add, self._max_body, is_keyed=key is not None)
-            accepted = await self._take(pieces, intake, key)
+            await self._add.check_room(access)
+            intake = _Intake(self._add, access, self._max_body, is_keyed=key is not None)
+            accepted = await self._take(pieces, intake, access, key)
         except (HTTPException, QueueServerError):
             await pieces.drain()
             raise
         await _answer(scope, send, accepted)
 
-    async def _take(self, pieces: Pieces, intake: "_Intake", key: str | None) -> AcceptedBatch:
-        held = 0
+    async def _take(self, pieces: Pieces, intake: "_Intake", access: Access, key: str | None) -> AcceptedBatch:
         try:
             while not pieces.is_complete:
-                piece = await pieces.next()
-                held += len(piece)
-                self._held += len(piece)
-                if self._held > HELD_FACTOR * self._max_batch:
-                    raise StoreUnavailable("too many large batches are on their way in")
-                await self._read(piece, intake, is_last=pieces.is_complete)
-            return await self._add.add_batch(intake.drafts(), key)
+                await self._read(await pieces.next(), intake, is_last=pieces.is_complete)
+            return await self._add.add_batch(intake.drafts(), access, key)
         finally:
-            self._held -= held
             intake.forget()
 
     async def _read(self, piece: bytes, intake: "_Intake", *, is_last: bool) -> None:
@@ -130,8 +121,9 @@ class Batches:
 class _Intake:
     """The drafts of one batch while it arrives. They are forgotten as soon as something is wrong with a job."""
 
-    def __init__(self, add: AddJob, job_limit: int, *, is_keyed: bool) -> None:
+    def __init__(self, add: AddJob, access: Access, job_limit: int, *, is_keyed: bool) -> None:
         self._add = add
+        self._access = access
         self._job_limit = job_limit
         self._is_keyed = is_keyed
         self._reader = BatchReader(job_limit)
@@ -168,7 +160,7 @@ class _Intake:
             return
         try:
             for job in jobs:
-                self._drafts.append(self._add.draft(job, is_keyed=self._is_keyed))
+                self._drafts.append(self._add.draft(job, self._access, is_keyed=self._is_keyed))
         except NotAllowed as error:
             self._refusal = NotAllowed(f"/{len(self._drafts)}{error.path}", str(error))
 

@@ -15,6 +15,7 @@ from queue_server.domain.revising import Patch, read_patch
 from queue_server.domain.state import State
 from queue_server.operations.manage import Manage
 from queue_server.operations.wait import Wait
+from queue_server.web.access.caller import access_of
 from queue_server.web.answers import JsonResponse
 from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
@@ -130,11 +131,11 @@ class Changes:
     async def patch(self, request: Request) -> Response:
         """Change a waiting job."""
         patch = read_patch(await self._body(request) or b"null")
-        return self._shown(request, await self._manage.revise(job_id_of(request), patch))
+        return self._shown(request, await self._manage.revise(job_id_of(request), access_of(request.scope), patch))
 
     async def delete(self, request: Request) -> Response:
         """Delete a final job."""
-        if not await self._manage.delete(job_id_of(request)):
+        if not await self._manage.delete(job_id_of(request), access_of(request.scope)):
             raise no_such_job(request)
         return Response(status_code=204)
 
@@ -142,7 +143,7 @@ class Changes:
         """Cancel a job."""
         wait = read_query(single_parameters(request), WaitParameters).wait
         body = read_as(await self._body(request) or b"{}", CancelBody)
-        job = found(request, await self._manage.cancel(job_id_of(request), body.reason))
+        job = found(request, await self._manage.cancel(job_id_of(request), access_of(request.scope), body.reason))
         if wait and not job.state.is_final:
             job = found(request, await waited(request, self._wait, job.id, wait))
         return self._shown(request, job, 202 if job.state is State.RUNNING else 200)
@@ -150,11 +151,11 @@ class Changes:
     async def retry(self, request: Request) -> Response:
         """Run a final job again."""
         patch = read_patch(await self._body(request))
-        return self._shown(request, await self._manage.retry(job_id_of(request), patch))
+        return self._shown(request, await self._manage.retry(job_id_of(request), access_of(request.scope), patch))
 
     async def run(self, request: Request) -> Response:
         """Make a scheduled job due."""
-        return self._shown(request, await self._manage.run_now(job_id_of(request)))
+        return self._shown(request, await self._manage.run_now(job_id_of(request), access_of(request.scope)))
 
     def _shown(self, request: Request, job: JobRecord | None, status: int = 200) -> Response:
         return JsonResponse(job_view(found(request, job)), status)

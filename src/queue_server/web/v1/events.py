@@ -20,6 +20,7 @@ from queue_server.telemetry.events.filters import EventFilter
 from queue_server.telemetry.events.frames import EventView
 from queue_server.telemetry.events.reader import Reader
 from queue_server.telemetry.job_events import READERS_LIMIT, JobEvents
+from queue_server.web.access.caller import access_of
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.parameters import read_query, single_parameters
@@ -101,7 +102,7 @@ class Events:
         query = read_stream_query(single_parameters(request))
         self._check_room()
         last_id = _last_id(request, query.last_event_id)
-        with self._events.open(filter_of(query), last_id, _cut_off(scope)) as (reader, opening):
+        with self._events.open(filter_of(query), access_of(scope), last_id, _cut_off(scope)) as (reader, opening):
             await _begin(send, opening)
             await self._send_rest(reader, scope, receive, send)
 
@@ -110,9 +111,9 @@ class Events:
         request = Request(scope)
         query = read_query(single_parameters(request), JobStreamQuery)
         self._check_room()
-        job_id, last_id = job_id_of(request), _last_id(request, query.last_event_id)
-        with self._events.open(EventFilter(job_id=job_id), last_id, _cut_off(scope)) as (reader, opening):
-            job = await self._look.job(job_id)
+        job_id, access, last_id = job_id_of(request), access_of(scope), _last_id(request, query.last_event_id)
+        with self._events.open(EventFilter(job_id=job_id), access, last_id, _cut_off(scope)) as (reader, opening):
+            job = await self._look.job(job_id, access)
             if job is None:
                 raise HTTPException(404, f"There is no job {request.path_params['job_id']}")
             await _begin(send, opening + reader.frame("job", job_view(job)))

@@ -19,6 +19,7 @@ from queue_server.operations.add import AddJob
 from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
 from queue_server.operations.wait import Wait
+from queue_server.web.access.caller import access_of
 from queue_server.web.answers import JsonResponse, encode, send_json
 from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
@@ -97,13 +98,13 @@ class CreateEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 201 with the job once it is durable."""
-        key = key_of(scope)
-        job = await self._add(read_request(await read_body(scope, receive, self._max_body)), key)
+        key, access = key_of(scope), access_of(scope)
+        job = await self._add(read_request(await read_body(scope, receive, self._max_body)), access, key)
         location = (b"location", b"/v1/jobs/%d" % job.id)
         if not job.is_replayed:
             await send_json(scope, send, 201, encode(job_view(job.record())), location)
             return
-        record = await self._look.job(job.id)
+        record = await self._look.job(job.id, access)
         if record is None:
             raise HTTPException(410, f"job {job.id} of this idempotency key has ended and been deleted")
         await send_json(scope, send, 200, encode(job_view(record)), location, REPLAYED)
@@ -180,6 +181,8 @@ class Jobs:
                 tag="statistics",
                 operation_id="getStats",
                 summary="Count jobs and slots",
+                description="A token that is bound to contexts or queues is told of its own jobs only, counted to "
+                "10,000 in each state at most.",
                 answers={200: Answer("The server at a glance.", Content(StatsView))},
                 errors=(503,),
             ),
@@ -188,7 +191,7 @@ class Jobs:
     async def list(self, request: Request) -> Response:
         """Jobs, a page at a time."""
         query = filter_of_query(single_parameters(request))
-        page = await self._look.jobs(query)
+        page = await self._look.jobs(query, access_of(request.scope))
         cursor = None if page.next is None else cursor_of(query.order, page.next)
         headers = {"Link": f'<{_next_url(request, cursor)}>; rel="next"'} if cursor else None
         return JsonResponse(JobPageView([job_view(job) for job in page.jobs], cursor), headers=headers)
@@ -200,26 +203,26 @@ class Jobs:
 
     async def attempts(self, request: Request) -> Response:
         """A job's ended attempts, oldest first."""
-        attempts = await self._look.attempts(job_id_of(request))
+        attempts = await self._look.attempts(job_id_of(request), access_of(request.scope))
         if attempts is None:
             raise no_such_job(request)
         return JsonResponse(AttemptsView([attempt_view(attempt) for attempt in attempts]))
 
     async def explain(self, request: Request) -> Response:
         """Why it is in its state."""
-        told = await self._explain(job_id_of(request))
+        told = await self._explain(job_id_of(request), access_of(request.scope))
         if told is None:
             raise no_such_job(request)
         return JsonResponse(ExplanationView(told.job.id, told.job.state, told.sentence, told.facts))
 
-    async def stats(self, _request: Request) -> Response:
+    async def stats(self, request: Request) -> Response:
         """Counts and slots."""
-        return JsonResponse(stats_view(await self._look.status(), __version__))
+        return JsonResponse(stats_view(await self._look.status(access_of(request.scope)), __version__))
 
 
 async def waited(request: Request, wait: Wait, job_id: int, seconds: float) -> JobRecord | None:
     """The job once it has ended, or after so many seconds; given up when the client goes away."""
-    return await patiently(request, lambda left: wait(job_id, left), seconds)
+    return await patiently(request, lambda left: wait(job_id, access_of(request.scope), left), seconds)
 
 
 def found(request: Request, job: JobRecord | None) -> JobRecord:

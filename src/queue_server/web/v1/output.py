@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from queue_server.domain.access import Right
 from queue_server.executors.live import Stream
 from queue_server.operations.output import Excerpt, Missing, ReadOutput
+from queue_server.web.access.caller import access_of
 from queue_server.web.byte_range import requested_range
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
@@ -97,7 +98,7 @@ class Outputs:
         query = read_query(single_parameters(request), OutputQuery)
         job_id, stream = job_id_of(request), Stream(query.stream)
         read = self._output.follow if query.follow else self._output.read
-        match await read(job_id, stream, query.attempt):
+        match await read(job_id, access_of(request.scope), stream, query.attempt):
             case Missing(why):
                 raise HTTPException(404, why)
             case Excerpt() as excerpt:

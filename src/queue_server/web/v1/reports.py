@@ -19,6 +19,7 @@ from queue_server.domain.reading import read_as
 from queue_server.domain.retry import Delay
 from queue_server.executors.output import OutputBuffer
 from queue_server.operations.manage import Manage
+from queue_server.web.access.caller import access_of
 from queue_server.web.answers import JsonResponse
 from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
@@ -140,7 +141,11 @@ class Reports:
         body = read_as(await self._body(request), HeartbeatBody)
         job_id, claim = job_id_of(request), _claim_of(request)
         taken = await self._manage.heartbeat(
-            job_id, claim, seconds=body.timeout or self._heartbeat_timeout, message=_sentence(body.message)
+            job_id,
+            access_of(request.scope),
+            claim,
+            seconds=body.timeout or self._heartbeat_timeout,
+            message=_sentence(body.message),
         )
         job = found(request, taken[0] if taken else None)
         until = rfc3339(taken[1]) if taken else ""
@@ -164,7 +169,7 @@ class Reports:
         return await self._report(request, outcome)
 
     async def _report(self, request: Request, outcome: Outcome) -> Response:
-        job = await self._manage.report(job_id_of(request), _claim_of(request), outcome)
+        job = await self._manage.report(job_id_of(request), access_of(request.scope), _claim_of(request), outcome)
         return JsonResponse(job_view(found(request, job)))
 
     def _output(self, text: str) -> Output:

@@ -65,6 +65,7 @@ class JobView(msgspec.Struct, frozen=True, gc=False):
         Time | None,
         Meta(description="When its target must have given a sign of life; set while it goes on past its request."),
     ]
+    token_id: Annotated[int | UnsetType, Meta(description="The token that its commands come from; only if one.")]
 
 
 class JobPageView(msgspec.Struct, frozen=True):
@@ -140,6 +141,8 @@ class FilterView(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ended_after: Time | None = None
     ended_before: Time | None = None
     ids: Sequence[int] | None = None
+    contexts: Annotated[Sequence[str] | None, Meta(description="Those that its token is bound to.")] = None
+    queues: Annotated[Sequence[str] | None, Meta(description="Those that its token is bound to.")] = None
 
 
 class OperationView(msgspec.Struct, frozen=True):
@@ -219,6 +222,7 @@ def job_view(job: JobRecord) -> JobView:
         job.claim_seq,
         job.cancel_wished_at is not None and job.state is State.RUNNING,
         rfc3339(job.overdue_at) if job.is_continued else None,
+        UNSET if plan.token_id is None else plan.token_id,
     )
 
 
@@ -279,6 +283,8 @@ def filter_view(wanted: JobFilter) -> FilterView:
         ended_after=rfc3339(wanted.ended_after),
         ended_before=rfc3339(wanted.ended_before),
         ids=wanted.ids,
+        contexts=wanted.contexts,
+        queues=wanted.queues,
     )
 
 

@@ -21,11 +21,11 @@ create table secret (
     id         integer primary key autoincrement,
     name       text    not null,
     kind       text    not null check (kind in ('value', 'signing')),
-    sealed     blob    not null,
+    sealed     text    not null,
     created_at integer not null,
     until      integer
 ) strict;
-create index secret_name on secret (kind, name, id);
+create index secret_name on secret (kind, name);
 
 create table audit (
     id       integer primary key autoincrement,
@@ -39,3 +39,6 @@ create table audit (
     details  text    not null
 ) strict;
 create index audit_at on audit (at, id);
+
+-- Who has asked for an operation, as JSON; null for one of the time before there were tokens.
+alter table operation add column access text;

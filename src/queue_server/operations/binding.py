@@ -1,0 +1,171 @@
+"""What a token is bound to: whose jobs it adds, finds and changes, and which commands it may give them.
+
+A job that an access does not see is not there for it: it is found by nobody's id, listed nowhere, and counted never.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from queue_server.domain.access import Access, Right
+from queue_server.domain.command import Command, ExecCommand, Unreadable
+from queue_server.domain.composing import Defaults
+from queue_server.domain.errors import NotAllowed
+from queue_server.domain.job import COMMAND_MEMBERS, DEFAULT_QUEUE, JobRecord, JobRequest
+from queue_server.domain.wishes import Answer, Revision
+from queue_server.store.contract import JobFilter, Rule
+
+NAMES_SHOWN = 10
+
+Binding = frozenset[str] | None
+
+
+class _Typed(msgspec.Struct):
+    type: str | UnsetType = UNSET
+
+
+def admitted(request: JobRequest, access: Access, defaults: Defaults) -> JobRequest:
+    """The request as it is added, with the context and queue that its sender is bound to.
+
+    NotAllowed, with the member, where it names others, leaves open which, or has commands that its sender may not add.
+    """
+    if Right.ADD_EXEC not in access.scopes:
+        for name in COMMAND_MEMBERS:
+            _check_command(access, name, getattr(request, name))
+    if not access.is_bound:
+        return request
+    context = _bound(access, "context", access.contexts, request.context, defaults.context)
+    queue = _bound(access, "queue", access.queues, request.queue, DEFAULT_QUEUE)
+    if context is request.context and queue is request.queue:
+        return request
+    return msgspec.structs.replace(request, context=context, queue=queue)
+
+
+def bound(rule: Rule, access: Access) -> Rule:
+    """The rule for the jobs that the access sees. All others stay as they are.
+
+    NotAllowed, with the member, where it would move a job out of what the access sees, or give it a command of type
+    exec that the access may not add.
+    """
+
+    def bound_rule(record: JobRecord) -> Answer:
+        if not access.sees(record.context, record.queue):
+            return None
+        answer = rule(record)
+        if isinstance(answer, Revision):
+            _check_revision(record, answer, access)
+        return answer
+
+    return bound_rule
+
+
+def check_changes(changes: Mapping[str, Raw], access: Access, defaults: Defaults) -> None:
+    """NotAllowed where these changes, a merge patch, are allowed for no job. `bound` knows what depends on the job."""
+    for name, binding, default in (
+        ("context", access.contexts, defaults.context),
+        ("queue", access.queues, DEFAULT_QUEUE),
+    ):
+        if binding is not None and name in changes:
+            value = _text_in(changes[name], default)
+            if value is not None and value not in binding:
+                raise _out_of_binding(access, name, binding, root="/changes")
+    if Right.ADD_EXEC not in access.scopes:
+        for name in COMMAND_MEMBERS:
+            if name in changes and _type_in(changes[name]) == "exec":
+                raise _no_commands(access, f"/changes/{name}")
+
+
+def within(wanted: JobFilter, access: Access) -> JobFilter:
+    """The filter for those of its jobs that the access sees.
+
+    A binding to one context, or one that the filter names anyway, becomes the filter's own: it has an index.
+    """
+    if not access.is_bound:
+        return wanted
+    context, contexts = _narrowed(wanted.context, access.contexts)
+    queue, queues = _narrowed(wanted.queue, access.queues)
+    return msgspec.structs.replace(wanted, context=context, contexts=contexts, queue=queue, queues=queues)
+
+
+def encloses(access: Access, wanted: JobFilter) -> bool:
+    """Whether the filter is for jobs only that the access sees."""
+    return _is_within(access.contexts, wanted.contexts, wanted.context) and _is_within(
+        access.queues, wanted.queues, wanted.queue
+    )
+
+
+def _bound(access: Access, member: str, binding: Binding, given: str | UnsetType, default: str) -> str | UnsetType:
+    """The value that a member of the request gets."""
+    if binding is None:
+        return given
+    if given is not UNSET:
+        if given in binding:
+            return given
+    elif len(binding) == 1:
+        return next(iter(binding))
+    elif default in binding:
+        return given
+    raise _out_of_binding(access, member, binding)
+
+
+def _check_revision(record: JobRecord, change: Revision, access: Access) -> None:
+    if access.contexts is not None and change.context not in access.contexts:
+        raise _out_of_binding(access, "context", access.contexts)
+    if access.queues is not None and change.queue not in access.queues:
+        raise _out_of_binding(access, "queue", access.queues)
+    if not access.may(Right.ADD_EXEC):
+        before, after = record.plan, change.plan
+        for name, command in after.commands.items():
+            if command != before.commands[name] or after.secrets_in(name) != before.secrets_in(name):
+                _check_command(access, name, command)
+
+
+def _check_command(access: Access, member: str, command: Command | Unreadable | None) -> None:
+    if isinstance(command, ExecCommand):
+        raise _no_commands(access, f"/{member}")
+
+
+def _no_commands(access: Access, path: str) -> NotAllowed:
+    return NotAllowed(path, f"the token {access.name} does not have the scope {Right.ADD_EXEC}, which commands need")
+
+
+def _out_of_binding(access: Access, member: str, binding: Iterable[str], *, root: str = "") -> NotAllowed:
+    names = sorted(binding)
+    shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    what = f"the {member} {shown}" if len(names) == 1 else f"the {member}s {shown}{more}; name one of them"
+    return NotAllowed(f"{root}/{member}", f"the token {access.name} is bound to {what}")
+
+
+def _text_in(raw: Raw, default: str) -> str | None:
+    """The text that a patch sets, the default where it removes the member; None where it is no text at all."""
+    try:
+        text = msgspec.json.decode(raw, type=str | None)
+    except msgspec.MsgspecError:
+        return None
+    return default if text is None else text
+
+
+def _type_in(raw: Raw) -> str | UnsetType:
+    try:
+        return msgspec.json.decode(raw, type=_Typed).type
+    except msgspec.MsgspecError:
+        return UNSET
+
+
+def _narrowed(named: str | None, binding: Binding) -> tuple[str | None, tuple[str, ...] | None]:
+    """The value and the values that a filter has, which names one or none."""
+    if binding is None or named in binding:
+        return named, None
+    if named is None and len(binding) == 1:
+        return next(iter(binding)), None
+    return named, tuple(sorted(binding))
+
+
+def _is_within(binding: Binding, values: Iterable[str] | None, value: str | None) -> bool:
+    if binding is None:
+        return True
+    if values is None:
+        return value in binding
+    return binding.issuperset(values)

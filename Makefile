@@ -6,7 +6,7 @@ ARGS ?=
 # Most tests wait for servers and clocks, so more of them run at once than there are cores.
 WORKERS ?= 4
 
-.PHONY: setup serve test test-all check format bench docs schema lock clean
+.PHONY: setup serve test test-all check audit format bench docs schema lock clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,13 @@ check: $(VENV)/.ready-dev
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/codespell src tests docs clients examples README.md CHANGELOG.md Makefile pyproject.toml
+
+# What the server is made of, and whether a weakness of any part is known (asks the package index's advisories).
+audit: $(VENV)/.ready-audit
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o dist/sbom.cdx.json
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
@@ -46,6 +53,7 @@ lock: $(VENV)/.ready-dev
 	$(COMPILE) -o requirements.txt pyproject.toml
 	$(COMPILE) -o requirements-build.txt requirements-build.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) -o requirements-audit.txt requirements-audit.in
 
 $(BIN)/python:
 	@sh tools/make-venv "$(PYTHON)" "$(VENV)"
@@ -58,6 +66,10 @@ $(VENV)/.ready: pyproject.toml requirements.txt | $(BIN)/python
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@tools/test-tools
+	@touch $@
+
+$(VENV)/.ready-audit: $(VENV)/.ready-dev requirements-audit.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.txt
 	@touch $@
 
 clean:

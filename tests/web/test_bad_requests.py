@@ -237,9 +237,57 @@ def test_headers_larger_than_the_limit_are_431(server: Server, path: str) -> Non
     data = b"GET %b HTTP/1.1\r\nHost: h\r\n" % path.encode()
     endless = data + b"X: " + b"x" * 1_000_000
     many = data + b"".join(b"X-%d: x\r\n" % n for n in range(50_000))
-    for attack in (endless, many, b"GET /" + b"x" * 1_000_000):
-        where = path if attack.startswith(data) else "/"
-        assert_is_a_proper_error(parse(send_raw(server.port, attack)), where, 431)
+    for attack in (endless, many):
+        assert_is_a_proper_error(parse(send_raw(server.port, attack)), path, 431)
+
+
+def test_more_headers_than_the_limit_are_431(server: Server) -> None:
+    lines = [b"X-%d: x\r\n" % number for number in range(100)]
+    head = b"GET / HTTP/1.1\r\nHost: h\r\n"
+    assert parse(send_raw(server.port, head + b"".join(lines[:99]) + b"\r\n")).status == 200
+    answer = parse(send_raw(server.port, head + b"".join(lines) + b"\r\n"))
+    assert_is_a_proper_error(answer, "/", 431)
+    assert "100 headers" in answer.json["data"]
+
+
+@pytest.mark.parametrize("end", [b" HTTP/1.1\r\nHost: h\r\n\r\n", b""])
+@pytest.mark.parametrize("size", [8 * 1024, 1_000_000])
+def test_longer_url_than_the_limit_is_414(server: Server, end: bytes, size: int) -> None:
+    answer = parse(send_raw(server.port, b"GET /" + b"x" * size + end))
+    assert_is_a_proper_error(answer, "/", 414)
+    assert "8192 bytes" in answer.json["data"]
+
+
+def test_url_of_just_the_limit_is_looked_at(server: Server) -> None:
+    assert server.call("GET", "/" + "x" * (8 * 1024 - 1)).status == 404
+
+
+def test_more_query_parameters_than_the_limit_are_400(server: Server) -> None:
+    answer = server.call("GET", "/v1/jobs?" + "&".join(f"tag.x{number}=1" for number in range(101)))
+    assert_is_a_proper_error(answer, "/v1", 400)
+    assert "100 parameters" in answer.json["detail"]
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PATCH", "/v1/jobs/1"),
+        ("POST", "/v1/jobs/1/cancel"),
+        ("POST", "/v1/jobs/1/complete"),
+        ("POST", "/v1/jobs:cancel"),
+        ("POST", "/v1/jobs/batch"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [DEEP, b"[" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b'{"x":' + DEEP + b"}"]
+)
+def test_deep_nesting_is_400_wherever_a_body_is_read(server: Server, method: str, path: str, body: bytes) -> None:
+    server.add({"type": "http", "url": "http://127.0.0.1:9/"}, delay=3600)
+    answer = server.call(method, path, body, {"Content-Type": "application/json"})
+    assert_is_a_proper_error(answer, path, 400, 404, 409, 415)
 
 
 def test_request_of_a_client_that_closes_its_half_is_answered(server: Server) -> None:

@@ -1,6 +1,5 @@
 """`POST /v1/jobs/batch`: all or nothing, and a clear answer to whatever is sent."""
 
-import contextlib
 import socket
 import sys
 from collections.abc import Iterator
@@ -205,19 +204,6 @@ def test_batch_that_has_no_room_is_503(make_server: Starter) -> None:
     assert int(answer.headers["Retry-After"]) > 0
     assert waiting(server) == 60
     assert send(server, array(job(number) for number in range(40))).status == 201
-
-
-def test_more_batches_at_once_than_memory_is_meant_for_are_503(make_server: Starter) -> None:
-    server = make_server("--max-batch", "1KiB").start()
-    with contextlib.ExitStack() as stack:
-        channels = [stack.enter_context(connect(server.port)) for _ in range(4)]
-        for channel in channels:
-            channel.sendall(head(1000) + b"[" + b" " * 949)
-        until(lambda: send(server, array([job()] * 9)).status == 503)  # once the four have arrived
-        assert_is_refused(answer := send(server, array([job()] * 9)), 503)
-        assert int(answer.headers["Retry-After"]) > 0
-        assert server.add({"type": "http", "url": "http://127.0.0.1:9/"}, delay=3600)
-    until(lambda: send(server, array([job()] * 9)).status == 201)
 
 
 VARIANT = """

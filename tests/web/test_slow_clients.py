@@ -63,7 +63,7 @@ queue_server.cli.main.run()
 """
 
 
-@pytest.mark.parametrize("half", [HALVES[0], HALVES[3], b"GET / HTTP/1.1\r\n\r\nGET / HT"])
+@pytest.mark.parametrize("half", [HALVES[0], HALVES[3], b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HT"])
 def test_head_that_does_not_arrive_in_time_is_408(make_server: Starter, half: bytes) -> None:
     server = make_server(program=(sys.executable, "-c", VARIANT)).start()
     with connect(server.port) as channel:

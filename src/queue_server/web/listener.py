@@ -4,12 +4,17 @@ import contextlib
 import os
 import socket
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from queue_server.config.settings import Settings
 from queue_server.domain.errors import CannotStart
+from queue_server.web.gate import Gate
+from queue_server.web.held import HeldBodies, held_most
 from queue_server.web.protocol import Protocol
 from queue_server.web.tls import Tls
 
@@ -29,12 +34,14 @@ class WebServer(uvicorn.Server):
         yield
 
 
-def web_server(app: ASGIApp, tls: Tls | None) -> WebServer:
+def web_server(app: ASGIApp, tls: Tls | None, settings: Settings) -> WebServer:
     """A uvicorn server for `app`, to be given its sockets when it serves."""
+    gate = Gate(settings.max_connections, settings.max_connections_per_address)
+    held = HeldBodies(held_most(settings.max_batch))
     config = uvicorn.Config(
         app,
         loop="none",
-        http=Protocol,
+        http=cast("type[Protocol]", partial(Protocol, gate, held)),
         ws="none",
         lifespan="off",
         log_config=None,

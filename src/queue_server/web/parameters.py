@@ -13,9 +13,14 @@ from queue_server.domain.reading import words_for
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+PARAMETERS_LIMIT = 100
+"""Parameters of one query."""
+
 
 def single_parameters(request: Request) -> Mapping[str, str]:
     """The query; InvalidJob if a parameter is given more than once: which of them is meant nobody can know."""
+    if request.scope["query_string"].count(b"&") >= PARAMETERS_LIMIT:
+        raise InvalidJob([Problem("", f"The query has more than {PARAMETERS_LIMIT} parameters")])
     given = request.query_params.multi_items()
     parameters = dict(given)
     if len(parameters) < len(given):

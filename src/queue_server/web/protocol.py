@@ -4,19 +4,41 @@ uvicorn answers a request that can't be parsed with plain text and a warning on 
 long as the client likes, drops its answer to a client that has closed its sending half, and loses the body of a request
 that asks for an upgrade. It also sets and cancels a timer for each request, and writes each answer in two pieces with a
 look at every header: half of what a durable accept costs is HTTP, so the common case is shorter here.
+
+Who may connect is said by gate.py, what a head must be like by heads.py, how much bodies may hold by held.py, and what
+becomes of answers that nobody takes by unsent.py.
 """
 
 import asyncio
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIVersions
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_remote_addr
 
-from queue_server.web.errors import Failure, answer
+from queue_server.web.callers import caller_of
+from queue_server.web.errors import Failure
+from queue_server.web.gate import Gate
+from queue_server.web.heads import (
+    HEADERS_LIMIT,
+    NOT_HTTP,
+    URL_LIMIT,
+    URL_TOO_LONG,
+    check_head,
+    check_host,
+    check_transfer_encoding,
+    failure_in,
+    target_parts,
+)
+from queue_server.web.held import HeldBodies
 from queue_server.web.presence import CUT_OFF, HUNG_UP, WHOLE
+from queue_server.web.raw import raw_answer
+from queue_server.web.unsent import Unsent
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request's first line and headers. One that arrives in a single read may be a little larger."""
@@ -24,11 +46,18 @@ HEAD_LIMIT = 64 * 1024
 HEAD_TIME_S = 30.0
 """A client that sends its head slower than this is cut off; so is one that connects and sends nothing."""
 
+REST_TIME_S = 30.0
+"""How long the rest of a body may take to arrive once its request has been answered."""
+
+FRAMING_LIMIT = 64 * 1024
+FRAMING_PER_BYTE = 16
+"""Bytes of chunk sizes, extensions and trailers that a body may come with: these, and so many for each of its own."""
+
 ASGI: ASGIVersions = {"version": "3.0", "spec_version": "2.3"}
 
-NOT_HTTP = Failure(400, "this is not a valid HTTP/1.1 request")
 HEAD_TOO_LARGE = Failure(431, f"the request's headers are larger than {HEAD_LIMIT} bytes")
 HEAD_TOO_SLOW = Failure(408, f"the request's headers did not arrive within {HEAD_TIME_S:.0f} s")
+TOO_MUCH_FRAMING = Failure(400, "the body's chunks have far more framing than content")
 BROKEN_OFF = Failure(400, "the body is shorter than its Content-Length says, or its last chunk is missing")
 STOPPING = Failure(503, "the server is stopping", headers={"Retry-After": "10"})
 
@@ -36,20 +65,44 @@ STOPPING = Failure(503, "the server is stopping", headers={"Retry-After": "10"})
 class Protocol(HttpToolsProtocol):
     """One connection of a client."""
 
+    url = b""
+    idle_since: float | None = None
     _is_in_head = True
+    _is_chunked = False
+    _hosts = 0
+    _host = b""
     _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
     _answering: RequestResponseCycle | None = None
-    _idle_since: float | None = None
+    _arrived = 0
+    _body_size = 0
+
+    def __init__(self, gate: Gate, held: HeldBodies, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
+        self._gate = gate
+        self._held = held
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See asyncio.Protocol."""
+        now = self.loop.time()
+        refusal = self._gate.admit(self, get_remote_addr(transport), now)
+        if refusal is not None:
+            self._gate.turn_away(transport, refusal)
+            return
         super().connection_made(transport)
         self._ways = {CUT_OFF: transport.abort, WHOLE: self._send_whole}
+        self._unsent = Unsent(transport, self.loop)
+        self.idle_since = now
         self._limit_head_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        if self.transport is None:  # pyright: ignore[reportUnnecessaryComparison] (it was turned away)
+            return
+        self._gate.leave(self)
+        self._forget_body()
+        self._unsent.forget()
         self._forget_head_timer()
         self._unset_keepalive_if_required()
         if self._answering is not None:
@@ -59,23 +112,25 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        self._idle_since = None
+        self.idle_since = None
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._refuse(NOT_HTTP)
+        except httptools.HttpParserError as error:
+            self.refuse(failure_in(error))
         except httptools.HttpParserUpgrade as wish:
             self._read_without_upgrade(data[wish.args[0] :])
         else:
             if self._is_in_head:
                 self._check_head(len(data))
+            elif self.cycle.more_body:
+                self._check_body(len(data))
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] (uvicorn never keeps it open)
         """See asyncio.Protocol: True keeps our half open, for an answer that is still owed."""
         if not self._is_answer_owed():
             return False
         if self.cycle.more_body:
-            self._refuse(BROKEN_OFF)
+            self.refuse(BROKEN_OFF)
         self.cycle.keep_alive = False
         self._tell_hung_up(self.cycle)
         if self._answering is not None:
@@ -89,15 +144,37 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._hosts = 0
+        self._is_chunked = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools. What comes after a chunked body is dropped: it must not pass for the request's headers."""
+        if not self._is_in_head:
+            return
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+            if value != self._host:
+                check_host(value)
+                self._host = value
+        elif name == b"transfer-encoding":
+            check_transfer_encoding(value)
+            self._is_chunked = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
+        version, headers, url = self.parser.get_http_version(), self.headers, self.url
+        if version != "1.1" or self._hosts != 1 or len(headers) > HEADERS_LIMIT or len(url) > URL_LIMIT:
+            check_head(version, self._hosts, len(headers), url, is_chunked=self._is_chunked)
+        raw_path, query = target_parts(url, self._host)
         self._is_in_head = False
         self._forget_head_timer()
         if self.parser.should_upgrade():
             return
-        version = self.parser.get_http_version()
-        raw_path, query = _target(self.url)
+        self._arrived = self._body_size = 0
         path = raw_path.decode("ascii")
         self.scope = {
             "type": "http",
@@ -107,7 +184,7 @@ class Protocol(HttpToolsProtocol):
             "client": self.client,
             "scheme": self.scheme or "http",
             "root_path": "",
-            "headers": self.headers,
+            "headers": headers,
             "state": self._ways.copy(),
             "method": self.parser.get_method().decode("ascii"),
             "path": unquote(path) if "%" in path else path,
@@ -134,28 +211,76 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, app))
 
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        cycle = self.cycle
+        self._body_size += len(body)
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
     def on_response_complete(self) -> None:
         """See uvicorn. An idle connection's timer is not set anew each time: it looks how long it has been idle."""
         self.server_state.total_requests += 1
+        if self._arrived:
+            self._forget_body()
         if self.transport.is_closing():
+            self._unsent.watch()
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._idle_since = self.loop.time()
+        if self.cycle.more_body:
+            self._limit_rest_time()
+        else:
+            self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        self.idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_again_in(self.timeout_keep_alive)
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        cycle, was_arriving = self.cycle, self.cycle.more_body
+        cycle.more_body = False
+        if not cycle.response_complete:
+            cycle.message_event.set()
+        elif was_arriving and not self.transport.is_closing():
+            self._forget_head_timer()
+            self._wait_for_request()
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the body of a request is still arriving that is not answered yet."""
+        return self._is_answer_owed() and self.cycle.more_body
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol: the client takes its answer more slowly than it is made."""
+        super().pause_writing()
+        self._unsent.watch()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        super().resume_writing()
+        self._unsent.forget()
+
+    def close_idle(self) -> None:
+        """End a connection that waits for a request."""
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._unsent.watch()
 
     def shutdown(self) -> None:
         """See uvicorn. A request whose body is still on its way is not waited for."""
         if self._is_answer_owed() and self.cycle.more_body:
-            self._refuse(STOPPING)
+            self.refuse(STOPPING)
         else:
             super().shutdown()
 
@@ -183,13 +308,15 @@ class Protocol(HttpToolsProtocol):
 
     def _close_if_idle(self) -> None:
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+        if self.idle_since is None:
+            if not self._is_in_head and not self._is_answer_owed() and not self.cycle.more_body:
+                self.close_idle()  # only line ends came, which begin no request
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_again_in(left)
-        elif not self.transport.is_closing():
-            self.transport.close()
+        else:
+            self.close_idle()
 
     def _tell_hung_up(self, cycle: RequestResponseCycle) -> None:
         """Wake an application that waits for nothing but the client's going."""
@@ -203,22 +330,40 @@ class Protocol(HttpToolsProtocol):
         """
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
-            self._refuse(NOT_HTTP)
+            self.refuse(NOT_HTTP)
             return
         headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.data_received(b"\r\n".join([b"%b %b HTTP/%b" % (method, self.url, version), *headers, b"", rest]))
 
     def _check_head(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > HEAD_LIMIT:
-            self._refuse(HEAD_TOO_LARGE)
+        if len(self.url) > URL_LIMIT:
+            self.refuse(URL_TOO_LONG)
+        elif self._head_size > HEAD_LIMIT:
+            self.refuse(HEAD_TOO_LARGE)
         elif self._head_timer is None:
             self._limit_head_time()
 
+    def _check_body(self, size: int) -> None:
+        """Count what has arrived of a body that is not complete yet."""
+        self._arrived += size
+        if self._arrived > FRAMING_LIMIT + HEAD_LIMIT + FRAMING_PER_BYTE * self._body_size:
+            self.refuse(TOO_MUCH_FRAMING)
+        elif not self.cycle.response_complete:
+            self._held.grow(self, caller_of(cast("Scope", self.cycle.scope)), size)
+
+    def _forget_body(self) -> None:
+        self._arrived = 0
+        self._held.release(self)
+
+    def _limit_rest_time(self) -> None:
+        """The rest of a body that was refused may come, so that the client gets to see why, but not for ever."""
+        self._forget_head_timer()
+        self._head_timer = self.loop.call_later(REST_TIME_S, self.close_idle)
+
     def _limit_head_time(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIME_S, self._refuse, HEAD_TOO_SLOW)
+        self._head_timer = self.loop.call_later(HEAD_TIME_S, self.refuse, HEAD_TOO_SLOW)
 
     def _forget_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -228,31 +373,21 @@ class Protocol(HttpToolsProtocol):
     def _is_answer_owed(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
 
-    def _refuse(self, failure: Failure) -> None:
+    def refuse(self, failure: Failure) -> None:
         """Answer instead of the application, and close. What was asked completely before is answered first."""
         if self.transport.is_closing():
             return
         if self._is_answer_owed():
+            if self.pipeline and self.cycle.more_body:  # it waits for the answers of others
+                self.pipeline.popleft()
+                self.cycle = self.pipeline[0][0] if self.pipeline else cast("RequestResponseCycle", self._answering)
             self.cycle.keep_alive = False
             if self.cycle.response_started or not self.cycle.more_body:
                 self.flow.pause_reading()
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(_raw(failure, getattr(self, "url", b"").decode("latin-1")))
+            self._forget_body()
+        self.transport.write(raw_answer(failure, self.url.decode("latin-1")))
         self.transport.close()
-
-
-def _target(target: bytes) -> tuple[bytes, bytes]:
-    """The path and the query of a request's target."""
-    if target.startswith(b"/") and not target.startswith(b"//") and b"#" not in target:
-        path, _, query = target.partition(b"?")
-        return path, query
-    parsed = httptools.parse_url(target)
-    return parsed.path, parsed.query or b""
-
-
-def _raw(failure: Failure, path: str) -> bytes:
-    response = answer(failure, path)
-    lines = [name + b": " + value for name, value in (*response.raw_headers, (b"connection", b"close"))]
-    return STATUS_LINE[failure.status] + b"\r\n".join([*lines, b"", bytes(response.body)])
+        self._unsent.watch()

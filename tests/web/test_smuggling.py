@@ -1,12 +1,12 @@
 """What two readers could understand differently is refused, and the connection is closed: nothing behind it is read.
 
-Behind each bad request comes a good one that adds a job. A reader who takes the bad one apart otherwise than it is meant
+Behind each bad request comes a good one that adds a job. A reader who takes the bad one apart in another way
 would add it.
 """
 
 import pytest
 
-from tests.support.raw import connect, parse, read_answer
+from tests.support.raw import Answer, connect, parse, read_answer
 from tests.support.server import Server
 
 BODY = b'{"delay":3600,"command":{"type":"http","url":"http://127.0.0.1:9/"}}'
@@ -146,9 +146,9 @@ def test_nothing_is_read_behind_a_request_that_closes(server: Server) -> None:
     assert server.get("/jobs/status")["data"]["waiting"] == before + 1
 
 
-def answers_to(server: Server, data: bytes) -> list:
+def answers_to(server: Server, data: bytes) -> list[Answer]:
     """All answers until the server closes; a fine request that it keeps open for is followed by one that closes."""
-    found = []
+    found: list[Answer] = []
     with connect(server.port) as channel:
         try:
             channel.sendall(data)

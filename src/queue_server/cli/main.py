@@ -51,6 +51,7 @@ class Root(LazyGroup):
             "events": "Print what happens to jobs as it happens.",
             "stats": "Count the jobs in each state, and the free slots.",
             "operations": "Look at the changes of many jobs, and stop them.",
+            "audit": "See who has managed what.",
         },
         "More": {
             "openapi": "Print the description of the API.",

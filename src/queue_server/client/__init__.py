@@ -32,6 +32,7 @@ from queue_server.client.errors import (
 )
 from queue_server.client.filters import EventFilters, JobFilters, ManyFilters
 from queue_server.client.results import (
+    Act,
     Attempt,
     Event,
     Explanation,
@@ -45,6 +46,7 @@ from queue_server.client.results import (
 from queue_server.domain.errors import QueueServerError
 
 __all__ = [
+    "Act",
     "AsyncClient",
     "Attempt",
     "Client",

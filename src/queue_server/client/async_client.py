@@ -16,7 +16,7 @@ from queue_server.client.filters import EventFilters, JobFilters, ManyFilters, q
 from queue_server.client.following import downloaded, followed
 from queue_server.client.many import change
 from queue_server.client.paging import listed
-from queue_server.client.results import Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
+from queue_server.client.results import Act, Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
 from queue_server.client.waiting import ended
 from queue_server.client.watching import watched
 
@@ -204,6 +204,10 @@ class AsyncClient:
     def operations(self, *, limit: int | None = None) -> AsyncIterator[Operation]:
         """As `Client.operations`."""
         return self._iterate(listed(calls.operations, {}, limit, self._retry_for))
+
+    def audit(self, *, limit: int | None = None) -> AsyncIterator[Act]:
+        """As `Client.audit`."""
+        return self._iterate(listed(calls.audit, {}, limit, self._retry_for))
 
     async def cancel_operation(self, operation_id: int) -> Operation:
         """As `Client.cancel_operation`."""

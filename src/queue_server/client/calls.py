@@ -9,6 +9,7 @@ from queue_server.client.composing import encode
 from queue_server.client.exchange import Call, Request, Silence
 from queue_server.client.reading import content, no_content, reads, reads_page
 from queue_server.client.results import (
+    Act,
     Added,
     Attempt,
     Explanation,
@@ -130,6 +131,11 @@ def change_jobs(action: str, body: Mapping[str, Any]) -> Call[Matched]:
 def operations(query: Mapping[str, Any]) -> Call[Page[Operation]]:
     """A page of the list of operations."""
     return Call(_get("/v1/operations", query), reads_page(Operation))
+
+
+def audit(query: Mapping[str, Any]) -> Call[Page[Act]]:
+    """A page of the audit log."""
+    return Call(_get("/v1/audit", query), reads_page(Act))
 
 
 def operation(operation_id: int, wait: float | None = None) -> Call[Operation]:

@@ -14,7 +14,7 @@ from queue_server.client.filters import EventFilters, JobFilters, ManyFilters, q
 from queue_server.client.following import downloaded, followed
 from queue_server.client.many import change
 from queue_server.client.paging import listed
-from queue_server.client.results import Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
+from queue_server.client.results import Act, Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
 from queue_server.client.sync_connection import SyncConnection
 from queue_server.client.sync_steps import items_of, result_of
 from queue_server.client.waiting import ended
@@ -202,6 +202,10 @@ class Client:
     def operations(self, *, limit: int | None = None) -> Iterator[Operation]:
         """The operations, the newest first."""
         return self._iterate(listed(calls.operations, {}, limit, self._retry_for))
+
+    def audit(self, *, limit: int | None = None) -> Iterator[Act]:
+        """Who has managed what, the newest first."""
+        return self._iterate(listed(calls.audit, {}, limit, self._retry_for))
 
     def cancel_operation(self, operation_id: int) -> Operation:
         """Stop an operation; what it has done stays done."""

@@ -176,6 +176,20 @@ class Matched(Result, frozen=True, kw_only=True):
     operation: Operation | None = None
 
 
+class Act(Result, frozen=True, kw_only=True):
+    """A management action that somebody has carried out. `count` is None where it was one thing."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    target: str
+    address: str = ""
+    token_id: int | None = None
+    count: int | None = None
+    details: str = ""
+
+
 class Slots(msgspec.Struct, frozen=True):
     """The job slots of all nodes."""
 

@@ -32,7 +32,9 @@ from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage, Rules, tell
 from queue_server.operations.many import Many, rule_of
 from queue_server.operations.output import ReadOutput
+from queue_server.operations.policy import Policy
 from queue_server.operations.secrets import Secrets
+from queue_server.operations.target_limits import LimitsOf
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
@@ -42,11 +44,11 @@ from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
 from queue_server.telemetry.logs import LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
-from queue_server.web.access.guard import Guard
 from queue_server.vault.kept import Kept
 from queue_server.vault.keys import Keys
 from queue_server.vault.revealing import Revealer
 from queue_server.vault.sealing import Vault
+from queue_server.web.access.guard import Guard
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import BACKLOG, address_of, bind, is_loopback, web_server
 from queue_server.web.tls import Tls, tls_of
@@ -105,8 +107,6 @@ class Server:
         self._vault = Vault(Keys(settings.secret_key, key_file(settings)))
         self._kept = Kept(self._vault)
         self._secrets = Secrets(store, self._vault, self._kept, self._clock, self._log)
-        self._targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
-        self._executors = _executors(settings, self._clock, self._targets, Revealer(self._vault, self._kept))
         self._events = JobEvents(self._clock, run_name(self._clock.now()))
         self._chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
         self._tokens = Tokens(
@@ -116,9 +116,14 @@ class Server:
             admin_token=settings.admin_token,
             is_loopback=lambda: settings.auth == "off" or is_loopback(listener),
         )
+        targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
+        limits_of = LimitsOf(self._tokens.rules_of)
+        self._policy = Policy(settings, targets, limits_of)
+        revealer = Revealer(self._vault, self._kept)
+        self._executors = _executors(settings, self._clock, revealer, targets=targets, limits_of=limits_of)
         self._audit = Audit(store, self._clock, self._log)
-        self._rules = Rules(settings, self._clock, self._kept)
-        self._add = AddJob(store, settings, self._clock, self._events, self._kept)
+        self._rules = Rules(settings, self._policy, self._clock, self._kept)
+        self._add = AddJob(store, settings, self._policy, self._clock, self._events, self._kept)
         self._engine = Engine(
             store,
             executors=self._executors,
@@ -174,7 +179,7 @@ class Server:
             add=self._add,
             look=look,
             wait=Wait(look, self._events),
-            explain=Explain(store, look, self._settings, clock),
+            explain=Explain(store, look, self._settings, self._policy, clock),
             manage=Manage(store, self._rules, clock=clock, chance=self._chance, events=self._events),
             many=Many(store, self._rules, clock, self._engine.operation_added),
             output=self._outputs,
@@ -259,7 +264,7 @@ class Server:
 
 
 def _executors(
-    settings: Settings, clock: SystemClock, targets: Targets, revealer: Revealer
+    settings: Settings, clock: SystemClock, revealer: Revealer, *, targets: Targets, limits_of: LimitsOf
 ) -> Mapping[type, Executor]:
     http = HttpExecutor(
         version=__version__,
@@ -268,6 +273,7 @@ def _executors(
         connect_timeout=settings.connect_timeout,
         heartbeat_timeout=settings.heartbeat_timeout,
         targets=targets,
+        limits_of=limits_of,
         now=clock.now,
         revealer=revealer,
     )
@@ -275,7 +281,9 @@ def _executors(
         return {HttpCommand: http}
     commands = ExecExecutor(
         revealer=revealer,
-        output_limit=settings.output_limit, default_timeout=settings.exec_timeout, places=_exec_slots(settings)
+        output_limit=settings.output_limit,
+        default_timeout=settings.exec_timeout,
+        places=_exec_slots(settings),
     )
     return {HttpCommand: http, ExecCommand: commands}
 

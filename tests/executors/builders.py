@@ -15,6 +15,10 @@ from queue_server.domain.state import State
 from queue_server.domain.targets import Surroundings, Targets, read_limits
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
+from queue_server.vault.kept import Kept
+from queue_server.vault.keys import Keys
+from queue_server.vault.revealing import Revealer
+from queue_server.vault.sealing import Vault
 
 
 def exec_job(cmd: str | None = None, *, job: dict[str, Any] | None = None, **command: Any) -> Job:
@@ -46,10 +50,16 @@ def callback_job(cmd: str, report: Report) -> Job:
     return exec_job(job={"plan": Plan(command=ExecCommand(cmd=cmd), report=report)})
 
 
+def no_secrets() -> Revealer:
+    """Opens secrets; there are none."""
+    vault = Vault(Keys("", Path("/nowhere.key")))
+    return Revealer(vault, Kept(vault))
+
+
 @asynccontextmanager
 async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
     """A started executor, stopped at the end."""
-    started = ExecExecutor(**({"output_limit": 1024 * 1024, "default_timeout": 60.0} | settings))
+    started = ExecExecutor(**({"output_limit": 1024 * 1024, "default_timeout": 60.0, "revealer": no_secrets()} | settings))
     await started.start()
     try:
         yield started
@@ -61,7 +71,7 @@ async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
 async def http_executor(**settings: Any) -> AsyncIterator[HttpExecutor]:
     """A started executor of requests, stopped at the end."""
     defaults = {"version": "0", "output_limit": 1024 * 1024, "default_timeout": 60.0, "connect_timeout": 5.0}
-    around = {"now": SystemClock().now, "targets": Targets(read_limits("internal", (), ()), Surroundings())}
+    around = {"now": SystemClock().now, "revealer": no_secrets(), "targets": Targets(read_limits("internal", (), ()), Surroundings())}
     started = HttpExecutor(**(defaults | around | settings))
     await started.start()
     try:

@@ -19,6 +19,7 @@ from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE, expected_codes
 from queue_server.domain.instants import parse_instant
 from queue_server.domain.job import JobRequest
 from queue_server.domain.retry import YEAR_S, RetryWish, codes_text
+from queue_server.domain.secret import Secret, Text, is_meant_as_secret, secret_problem
 
 ARGUMENT_LIMIT = 131_071
 """Bytes in one argument of a program: Linux refuses more (MAX_ARG_STRLEN, 32 pages less the closing NUL)."""
@@ -32,7 +33,16 @@ TAG_VALUE_LIMIT = 255
 _TAG_NAME = re.compile(r"\A[A-Za-z0-9._:-]{1,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+HEADER_RULE = "must not contain line ends, NUL or other control characters"
 _HEADER_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LOADER_VARIABLE = re.compile(
+    r"(?:LD_|DYLD_|PYTHON|PERL5|RUBY|BASH_FUNC_).*|NODE_OPTIONS|NODE_PATH|BASH_ENV|ENV|IFS|PS4|SHELLOPTS|BASHOPTS|"
+    r"PERLLIB|PERL_[A-Z_]*|PHPRC|PHP_INI_SCAN_DIR|CLASSPATH|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|GCONV_PATH|"
+    r"GLIBC_TUNABLES|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|QUEUE_RUN",
+    re.DOTALL,
+)
+"""Variables that change which code other programs load, or what a shell or resolver makes of its input."""
+
 _OWN_HEADERS = frozenset(
     {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"}
 )
@@ -135,6 +145,10 @@ def _http_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
         yield from _header_problems(command.headers, f"{path}/headers")
     if command.params and _is_deeper(command.params, MAX_LEVELS):
         yield Problem(f"{path}/params", f"must not be nested deeper than {MAX_LEVELS} levels")
+    elif command.params:
+        yield from _members_problems(command.params.items(), f"{path}/params")
+    if isinstance(command.body, Secret):
+        yield from secret_problems(command.body, f"{path}/body")
     if command.expect is not None:
         yield from _expect_problems(command.expect, HTTP_RANGE, f"{path}/expect")
     if command.body_base64 is not None or _may_have_two_bodies(command):
@@ -170,15 +184,43 @@ def _url_problem(url: str) -> str | None:
     return "must name a port from 1 to 65535" if port == 0 else None
 
 
-def _header_problems(headers: dict[str, str], path: str) -> Iterator[Problem]:
+def secret_problems(secret: Secret, path: str) -> Iterator[Problem]:
+    """Problems of one secret."""
+    if problem := secret_problem(secret):
+        yield Problem(path, problem)
+
+
+def _members_problems(members: Iterable[tuple[Any, Any]], path: str) -> Iterator[Problem]:
+    """Problems of the secrets in `params`, where any other object may stand as well."""
+    for name, member in members:
+        if is_meant_as_secret(member):
+            yield from _param_problems(member, f"{path}/{escape_pointer(str(name))}")
+        elif isinstance(member, dict):
+            nested = cast("dict[str, Any]", member)
+            yield from _members_problems(nested.items(), f"{path}/{escape_pointer(str(name))}")
+        elif isinstance(member, list):
+            items = cast("list[Any]", member)
+            yield from _members_problems(enumerate(items), f"{path}/{escape_pointer(str(name))}")
+
+
+def _param_problems(member: Any, path: str) -> Iterator[Problem]:
+    try:
+        yield from secret_problems(msgspec.convert(member, Secret), path)
+    except msgspec.ValidationError:
+        yield Problem(path, "is no secret: secret, secret_ref and prefix are texts")
+
+
+def _header_problems(headers: dict[str, Text], path: str) -> Iterator[Problem]:
     for name, value in headers.items():
         where = f"{path}/{escape_pointer(name)}"
         if not _HEADER_NAME.match(name):
             yield Problem(where, "is not a header name (RFC 9110 section 5.1)")
         elif name.lower() in _OWN_HEADERS:
             yield Problem(where, "is set by the server and can't be given")
-        if _HEADER_UNSAFE.search(value):
-            yield Problem(where, "must not contain line ends, NUL or other control characters")
+        if not isinstance(value, str):
+            yield from secret_problems(value, where)
+        if _HEADER_UNSAFE.search(value if isinstance(value, str) else _written(value)):
+            yield Problem(where, HEADER_RULE)
 
 
 def _body_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
@@ -203,10 +245,17 @@ def _body_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
 
 
 def _exec_problems(command: ExecCommand, path: str) -> Iterator[Problem]:
-    if (command.cmd is None) == (command.args is None):
-        yield Problem(path, "needs cmd (run by the shell) or args (run without one), not both")
+    if (command.cmd is not None) + (command.args is not None) + (command.name is not None) != 1:
+        yield Problem(path, "needs one of cmd (run by the shell), args (run without one) and name (of the settings)")
+    if command.arguments is not None and command.name is None:
+        yield Problem(f"{path}/arguments", "belongs to a command that is given by its name")
     texts = [("cmd", command.cmd), ("cwd", command.cwd)]
     texts += [(f"args/{index}", text) for index, text in enumerate(command.args or ())]
+    texts += [
+        (f"arguments/{escape_pointer(name)}", value)
+        for name, value in (command.arguments or {}).items()
+        if isinstance(value, str)
+    ]
     for name, text in texts:
         if text is not None:
             yield from _argument_problems(text, f"{path}/{name}")
@@ -216,9 +265,35 @@ def _exec_problems(command: ExecCommand, path: str) -> Iterator[Problem]:
         where = f"{path}/env/{escape_pointer(name)}"
         if not name or "=" in name or "\0" in name:
             yield Problem(where, "is not a name of an environment variable")
-        yield from _argument_problems(f"{name}={value}", where)
+        elif is_loader_variable(name):
+            yield Problem(where, "can't be given: it would have programs load or run what their command does not say")
+        if not isinstance(value, str):
+            yield from secret_problems(value, where)
+        yield from _argument_problems(f"{name}={value if isinstance(value, str) else _written(value)}", where)
+    if isinstance(command.stdin, Secret):
+        yield from secret_problems(command.stdin, f"{path}/stdin")
     if command.expect is not None:
         yield from _expect_problems(command.expect, EXIT_RANGE, f"{path}/expect")
+
+
+def _written(secret: Secret) -> str:
+    """As much of a secret's text as the job itself says."""
+    return secret.prefix if secret.secret is None else secret.secret
+
+
+def fits_header(text: str) -> bool:
+    """Whether a header can carry the text."""
+    return _HEADER_UNSAFE.search(text) is None
+
+
+def fits_argument(text: str) -> bool:
+    """Whether a program can be given the text as an argument or a variable."""
+    return not any(_argument_problems(text, ""))
+
+
+def is_loader_variable(name: str) -> bool:
+    """Whether an environment variable of this name could make a program run something else."""
+    return _LOADER_VARIABLE.fullmatch(name) is not None
 
 
 def _argument_problems(text: str, path: str) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from queue_server.domain.secret import Text
+
 Timeout = Annotated[
     float, Meta(gt=0, le=7 * 86_400, extra={"expected": "seconds, more than 0 and at most 604800 (7 days)"})
 ]
@@ -17,6 +19,16 @@ Arguments = Annotated[
     list[str], Meta(min_length=1, max_length=10_000, extra={"expected": "a list of 1 to 10000 texts"})
 ]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+CommandName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+        extra={"expected": "1 to 64 of letters, digits and the characters . _ -"},
+    ),
+]
+Argument = str | int | float | bool
+NamedArguments = dict[str, Argument]
+Sandbox = Literal["none", "bwrap", "required"]
 Scalar = str | int | float | bool | None
 Params = dict[str, Scalar | list[object] | dict[str, object]]
 
@@ -31,9 +43,9 @@ class HttpCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     method: Method | None = None
     timeout: Timeout | None = None
     params: Params | None = None
-    headers: dict[str, str] | None = None
+    headers: dict[str, Text] | None = None
     json: Raw | UnsetType = UNSET
-    body: str | None = None
+    body: Text | None = None
     body_base64: str | None = None
     expect: str | int | None = None
 
@@ -45,17 +57,25 @@ class HttpCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         has_body = self.json is not UNSET or self.body is not None or self.body_base64 is not None
         return "POST" if has_body else "GET"
 
+    def __repr__(self) -> str:
+        return f"HttpCommand({summary(self)})"
+
 
 class ExecCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="exec"):
-    """A command on the server: `cmd` runs through `/bin/sh -c`, `args` without a shell."""
+    """A command on the server: `cmd` runs through `/bin/sh -c`, `args` without one, `name` is of the settings."""
 
     cmd: Program | None = None
     args: Arguments | None = None
     cwd: Program | None = None
-    env: dict[str, str] | None = None
-    stdin: str | None = None
+    env: dict[str, Text] | None = None
+    stdin: Text | None = None
     timeout: Timeout | None = None
     expect: str | int | None = None
+    name: CommandName | None = None
+    arguments: NamedArguments | None = None
+
+    def __repr__(self) -> str:
+        return f"ExecCommand({summary(self)})"
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag="unreadable"):
@@ -78,7 +98,7 @@ def summary(command: Command | Unreadable) -> str:
         case HttpCommand():
             return f"{command.effective_method} {_host_and_path(command.url)}"
         case ExecCommand():
-            return _shorten(command.cmd if command.cmd is not None else " ".join(command.args or ()))
+            return _shorten(command.cmd or command.name or " ".join(command.args or ()))
         case Unreadable():  # pragma: no branch
             return "unreadable command"
 

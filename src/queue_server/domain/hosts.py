@@ -13,9 +13,9 @@ from queue_server.domain.addresses import Address
 
 PORTS = {"http": 80, "https": 443}
 
-_NAME = re.compile(r"\A[A-Za-z0-9._-]+\Z")
+_NAME = re.compile(r"\A[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?\Z")
 _NUMBER = re.compile(r"\A(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
-_ODD = re.compile(r"[\x00-\x20\x7f\\]")
+_ODD = re.compile(r"[\x00-\x20\x7f\\]|\][^:@]")  # a bracket ends the host
 
 
 class Place(NamedTuple):
@@ -39,7 +39,7 @@ def split(url: str) -> SplitResult:
     parts = urlsplit(url)
     authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
     if _ODD.search(authority):
-        raise ValueError("the host of the url has blanks, control characters or backslashes in it")
+        raise ValueError("the host of the url has blanks, control characters, backslashes or misplaced brackets")
     return parts
 
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw
 
 from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.job import Job
+from queue_server.domain.secret import Text, is_meant_as_secret
 
 MARK = "__"
 """Every placeholder starts and ends with it; a text without it has none."""
@@ -39,6 +40,11 @@ def values_for(job: Job) -> Values:
     }
 
 
+def has_placeholder(text: str) -> bool:
+    """Whether something in it will be replaced when the job runs."""
+    return MARK in text and _PLACEHOLDER.search(text) is not None
+
+
 def fill_http(command: HttpCommand, values: Values) -> HttpCommand:
     """The command with every placeholder replaced."""
     changes: dict[str, Any] = {}
@@ -47,11 +53,11 @@ def fill_http(command: HttpCommand, values: Values) -> HttpCommand:
     if command.params:
         changes["params"] = _deep(command.params, values)
     if command.headers:
-        changes["headers"] = {name: _replace(text, values) for name, text in command.headers.items()}
+        changes["headers"] = {name: _replace_text(text, values) for name, text in command.headers.items()}
     if command.json is not UNSET and MARK.encode() in bytes(command.json):
         text = bytes(command.json).decode()
         changes["json"] = Raw(_replace(text, values, _json_escape).encode())
-    if command.body is not None and MARK in command.body:
+    if isinstance(command.body, str) and MARK in command.body:
         changes["body"] = _replace(command.body, values)
     return msgspec.structs.replace(command, **changes) if changes else command
 
@@ -65,8 +71,10 @@ def fill_exec(command: ExecCommand, values: Values) -> ExecCommand:
     if command.args is not None and any(MARK in text for text in command.args):
         changes["args"] = [_replace(text, values) for text in command.args]
     if command.env or variables:
-        changes["env"] = {name: _replace(text, values) for name, text in (command.env or {}).items()} | variables
-    if command.stdin is not None and MARK in command.stdin:
+        changes["env"] = {name: _replace_text(text, values) for name, text in (command.env or {}).items()} | variables
+    if command.arguments:
+        changes["arguments"] = _deep(command.arguments, values)
+    if isinstance(command.stdin, str) and MARK in command.stdin:
         changes["stdin"] = _replace(command.stdin, values)
     return msgspec.structs.replace(command, **changes) if changes else command
 
@@ -108,9 +116,16 @@ def _replace(text: str, values: Values, encode: Callable[[str], str] = str) -> s
     return _PLACEHOLDER.sub(lambda name: encode(values[name[0]]) if name[0] in values else name[0], text)
 
 
+def _replace_text(text: Text, values: Values) -> Text:
+    """The text with its placeholders replaced. Secrets stay as they are."""
+    return _replace(text, values) if isinstance(text, str) else text
+
+
 def _deep(value: Any, values: Values) -> Any:
     if isinstance(value, str):
         return _replace(value, values)
+    if is_meant_as_secret(value):
+        return value
     if isinstance(value, dict):
         return {key: _deep(item, values) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):

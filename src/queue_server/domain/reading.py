@@ -19,14 +19,16 @@ from queue_server.domain.checks import (
     escape_pointer,
     problems_of,
     retry_problems,
+    secret_problems,
     tag_problems,
     time_problems,
 )
-from queue_server.domain.command import ExecCommand, HttpCommand
+from queue_server.domain.command import Argument, ExecCommand, HttpCommand, NamedArguments
 from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.expect import EXIT_RANGE, HTTP_RANGE
 from queue_server.domain.job import TAG_LIMIT, JobRequest, Tags
 from queue_server.domain.retry import RetryWish
+from queue_server.domain.secret import Secret, Text
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -37,7 +39,9 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMMANDS = ("command", "callback_done", "callback_failed")
 _OBJECTS = (*_COMMANDS, "retry", "tags")
-TEXTS = dict[str, str] | None
+TEXTS = dict[str, Text] | None
+TEXT = Text | None
+ARGUMENTS = NamedArguments | None
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -223,9 +227,12 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
             wrong += [Problem(where, "is required")] if field.required else []
         elif field.type == TEXTS and _is_object(members[field.name]):
             texts = _decode_object(members[field.name])
-            wrong += [p for name, text in texts.items() for p in _value_problems(text, str, _join(where, name))]
-            sound[field.name] = {name: text for name, text in texts.items() if not [*_value_problems(text, str, "")]}
-        elif bad := [*_value_problems(members[field.name], field.type, where)]:
+            wrong += [p for name, text in texts.items() for p in _text_problems(text, _join(where, name))]
+            sound[field.name] = {name: text for name, text in texts.items() if not [*_text_problems(text, "")]}
+        elif field.type == ARGUMENTS and _is_object(members[field.name]):
+            values = _decode_object(members[field.name])
+            wrong += [p for name, value in values.items() for p in _value_problems(value, Argument, _join(where, name))]
+        elif bad := [*_member_problems(members[field.name], field.type, where)]:
             wrong += bad
         else:
             sound[field.name] = members[field.name]
@@ -250,6 +257,18 @@ def _value_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
         msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
         yield Problem(path, words_for(error, type_))
+
+
+def _member_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
+    return _text_problems(raw, path) if type_ == TEXT and _is_object(raw) else _value_problems(raw, type_, path)
+
+
+def _text_problems(raw: Raw, path: str) -> Iterator[Problem]:
+    """Problems of a text that may be a secret."""
+    if _is_object(raw):
+        yield from _struct_problems(raw, Secret, path, partial(secret_problems, path=path))
+    else:
+        yield from _value_problems(raw, str, path)
 
 
 def _is_object(raw: Raw) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from queue_server.domain.command import Unreadable
 from queue_server.domain.errors import InvalidJob, Problem
+from queue_server.domain.hiding import COMMANDS
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import JobRecord, JobRequest
 from queue_server.domain.reading import read_object, read_request, unknown_members
@@ -52,6 +53,11 @@ def read_patch(body: bytes) -> Patch:
     if problems:
         raise InvalidJob(problems)
     return Patch(members)
+
+
+def changes_commands(patch: Patch) -> bool:
+    """Whether it may hold secrets."""
+    return not patch.members.keys().isdisjoint(COMMANDS)
 
 
 def patched(record: JobRecord, patch: Patch) -> JobRequest:

@@ -10,7 +10,7 @@ microseconds UTC.
 
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple
@@ -23,6 +23,7 @@ from queue_server.domain.errors import InvalidJob, Problem
 from queue_server.domain.instants import parse_instant
 from queue_server.domain.job import NO_CONTROLS, Instant, QueueName
 from queue_server.domain.retry import YEAR_S
+from queue_server.domain.target_items import read_item
 
 PREFIX = "qs_"
 RANDOM_BYTES = 32
@@ -84,10 +85,10 @@ Targets = Annotated[
 TimeToLive = Annotated[
     float,
     Meta(
-        gt=0,
+        ge=1,
         le=10 * YEAR_S,
         description="Seconds after which it is no longer valid.",
-        extra={"expected": "seconds, above 0 and up to 316224000 (ten years)"},
+        extra={"expected": "seconds, from 1 to 316224000 (ten years)"},
     ),
 ]
 
@@ -206,7 +207,17 @@ def _problems(request: TokenRequest, now: int) -> Iterator[Problem]:
         yield Problem("/name", "is taken: that is how requests without a token of this list are called")
     if Right.ADMIN in request.scopes:
         yield from _limits_of_admin(request)
+    for member in ("http_allow", "http_deny"):
+        yield from _item_problems(member, getattr(request, member))
     yield from _expiry_problems(request, now)
+
+
+def _item_problems(member: str, items: Sequence[str]) -> Iterator[Problem]:
+    for place, item in enumerate(items):
+        try:
+            read_item(item)
+        except ValueError as error:
+            yield Problem(f"/{member}/{place}", str(error))
 
 
 def _limits_of_admin(request: TokenRequest) -> Iterator[Problem]:

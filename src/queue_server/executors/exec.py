@@ -5,10 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from queue_server.domain.command import ExecCommand
-from queue_server.domain.errors import CannotStart
+from queue_server.domain.errors import CannotStart, SecretUnavailable
 from queue_server.domain.expect import EXIT_DEFAULT, EXIT_RANGE, expected_codes
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import Job
@@ -21,6 +21,7 @@ from queue_server.executors.launcher.pipes import READ_SIZE, Streams
 from queue_server.executors.launcher.processes import signal_name
 from queue_server.executors.live import LiveOutput, LiveOutputs
 from queue_server.executors.places import Places
+from queue_server.vault.revealing import Revealer
 
 CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
@@ -55,6 +56,7 @@ class ExecExecutor:
         *,
         output_limit: int,
         default_timeout: float,
+        revealer: Revealer,
         kill_after: float = 5.0,
         places: int | None = None,
         inherit: Sequence[str] = (),
@@ -62,6 +64,7 @@ class ExecExecutor:
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._kill_after = kill_after
+        self._revealer = revealer
         self._places = Places(places or UNLIMITED, time.monotonic)
         self._inherited = (*INHERITED, *inherit)
         self._environment: dict[bytes, bytes] = {}
@@ -94,7 +97,7 @@ class ExecExecutor:
             return Outcome(SNOOZED, error="put off: the commands before it take long")
         limit = _limit(job, command.timeout or self._default_timeout, time_left, time.monotonic() - asked_at)
         try:
-            return await self._run(job, fill_exec(command, values_for(job)), limit)
+            return await self._run_revealed(job, fill_exec(command, values_for(job)), limit)
         finally:
             self._places.leave(ticket)
 
@@ -102,12 +105,21 @@ class ExecExecutor:
         """See Executor.live."""
         return self._live.find(job_id, claim_seq)
 
+    async def _run_revealed(self, job: Job, command: ExecCommand, limit: "TimeLimit") -> Outcome:
+        if job.plan.secrets is None:
+            return await self._run(job, command, limit)
+        try:
+            command, revealed = self._revealer.reveal(command, job.plan.secrets)
+        except SecretUnavailable as error:
+            return Outcome(FAILED, error=str(error))
+        return revealed.hidden_in(await self._run(job, command, limit))
+
     async def _run(self, job: Job, command: ExecCommand, limit: "TimeLimit") -> Outcome:
         if limit.seconds <= 0:
             return Outcome(TIMED_OUT, error=f"{limit.what} before it could be started")
         try:
             launcher = await self._living_launcher()
-            streams = Streams(_bytes(command.stdin or ""), self._output_limit, self._scratch)
+            streams = Streams(_bytes(cast("str", command.stdin or "")), self._output_limit, self._scratch)
         except (CannotStart, OSError) as error:
             return Outcome(FAILED, error=f"the command could not be started: {error}")
         self._live.add(job.id, job.claim_seq, streams)
@@ -144,7 +156,7 @@ class ExecExecutor:
         argv = ["/bin/sh", "-c", command.cmd] if command.cmd is not None else command.args or []
         return Program(
             argv=[_bytes(text) for text in argv],
-            environment=self._environment | _about(job) | _encoded(command.env or {}),
+            environment=self._environment | _about(job) | _encoded(cast("Mapping[str, str]", command.env or {})),
             directory=_bytes(command.cwd) if command.cwd else self._directory,
         )
 

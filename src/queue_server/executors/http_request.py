@@ -1,7 +1,7 @@
 """From an http command to the request that is sent: where to, headers and body."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote_plus
 
@@ -12,12 +12,20 @@ from queue_server.domain.command import QUERY_METHODS, HttpCommand
 from queue_server.domain.job import Job, Report
 from queue_server.executors.http_client.client import Message
 from queue_server.executors.http_client.origin import resource_of
+from queue_server.vault.signing import HEADERS as SIGNATURE_HEADERS
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
-def message_of(command: HttpCommand, job: Job, user_agent: str) -> Message:
-    """The request for one attempt of `job`; the command's placeholders are already filled. ValueError for a bad url."""
+Sign = Callable[[int, bytes], str]
+"""From a job's id and the body to the header lines that sign the request."""
+
+
+def message_of(command: HttpCommand, job: Job, user_agent: str, sign: Sign | None = None) -> Message:
+    """The request for one attempt of `job`; the command's placeholders are already filled, its secrets open.
+
+    A job that sets one of the headers of a signature itself is sent as it is. ValueError for a bad url.
+    """
     method, url = command.effective_method, command.url
     content_type, body = _body(command, method, job.plan.report)
     if command.params and method in QUERY_METHODS:
@@ -31,8 +39,10 @@ def message_of(command: HttpCommand, job: Job, user_agent: str) -> Message:
         head += f"Content-Type: {content_type}\r\n"
     if resource.credentials:
         head += f"Authorization: Basic {resource.credentials}\r\n"
+    if sign is not None and not (command.headers and _is_signed(command.headers)):
+        head += sign(job.id, body or b"")
     if command.headers:
-        head = _with_given(head, command.headers)
+        head = _with_given(head, cast("Mapping[str, str]", command.headers))
     length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     text = f"{method} {resource.target} HTTP/1.1\r\n{head}{length}\r\n"
     return Message(method, resource, text.encode("utf-8", "replace") + (body or b""))
@@ -49,6 +59,10 @@ def own_headers(job: Job) -> str:
         f"X-Queue-Job-Id: {report.job_id}\r\n{run}X-Queue-State: {report.state}\r\n"
         f"X-Queue-Exit-Code: {exit_code}\r\nX-Queue-Attempts: {report.attempts}\r\n"
     )
+
+
+def _is_signed(headers: Mapping[str, object]) -> bool:
+    return any(name.lower() in SIGNATURE_HEADERS for name in headers)
 
 
 def _with_given(own: str, given: Mapping[str, str]) -> str:
@@ -97,7 +111,7 @@ def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _body(command: HttpCommand, method: str, report: Report | None) -> tuple[str, bytes | None]:
     if command.json is not UNSET:
         return "application/json", bytes(command.json)
-    if command.body is not None:
+    if isinstance(command.body, str):
         return "text/plain; charset=utf-8", command.body.encode()
     if command.body_base64 is not None:
         return "application/octet-stream", base64.b64decode(command.body_base64)

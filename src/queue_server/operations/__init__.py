@@ -8,4 +8,5 @@ many.py     the same for all jobs of a filter
 output.py   reading and following outputs
 explain.py  why a job is where it is
 policy.py   what the settings allow
+target_limits.py  where the jobs of a token may go
 """

@@ -76,10 +76,12 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 class AddJob:
     """Accepts jobs while the server takes them."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, events: JobEvents, sealer: Sealer) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, policy: Policy, clock: Clock, events: JobEvents, sealer: Sealer
+    ) -> None:
         self._store = store
         self._settings = settings
-        self._policy = Policy(settings)
+        self._policy = policy
         self._defaults = defaults_of(settings, sealer)
         self._clock = clock
         self._events = events
@@ -95,7 +97,7 @@ class AddJob:
         """
         if access is not EVERYBODY:
             request = admitted(request, access, self._defaults)
-        self._policy.check(request)
+        self._policy.check(request, access.token_id)
         await self.check_room(access)
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now, access.token_id)
@@ -116,7 +118,7 @@ class AddJob:
         """A job of a batch, checked. `is_keyed` says that the batch has an idempotency key; see `add_batch`."""
         if access is not EVERYBODY:
             request = admitted(request, access, self._defaults)
-        self._policy.check(request)
+        self._policy.check(request, access.token_id)
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now, access.token_id)
         row = compose_row(request, plan, self._defaults, now)

@@ -15,6 +15,7 @@ from queue_server.domain.outcome import OutcomeKind
 from queue_server.domain.retry import ONCE, SECOND
 from queue_server.domain.state import State
 from queue_server.operations.look import Look, Status
+from queue_server.operations.policy import Policy
 from queue_server.store.contract import Store
 
 AHEAD_LIMIT = 10_000
@@ -34,10 +35,11 @@ class Explanation(msgspec.Struct, frozen=True):
 class Explain:
     """Explains jobs."""
 
-    def __init__(self, store: Store, look: Look, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, look: Look, settings: Settings, policy: Policy, clock: Clock) -> None:
         self._store = store
         self._look = look
         self._settings = settings
+        self._policy = policy
         self._clock = clock
 
     async def __call__(self, job_id: int, access: Access) -> Explanation | None:
@@ -68,6 +70,8 @@ class Explain:
             waits_for = self._what_it_waits_for(job, status, ahead)
         if isinstance(job.plan.command, ExecCommand) and self._settings.exec == "off":
             waits_for = "commands are switched off (setting exec), so it will fail as soon as its turn comes"
+        if refusal := self._policy.refusal(job.plan):
+            waits_for = f"{refusal}, so it will fail as soon as its turn comes"
         return f"due for {waited}; {waits_for}{_limit(job)}", facts
 
     def _what_it_waits_for(self, job: JobRecord, status: Status, ahead: int) -> str:

@@ -25,9 +25,9 @@ CHANGES = "changes"
 class Rules:
     """Wishes as rules for a store, with this server's defaults and policy, and bound to what who asks may do."""
 
-    def __init__(self, settings: Settings, clock: Clock, sealer: Sealer) -> None:
+    def __init__(self, settings: Settings, policy: Policy, clock: Clock, sealer: Sealer) -> None:
         self._defaults = defaults_of(settings, sealer)
-        self._policy = Policy(settings)
+        self._policy = policy
         self._clock = clock
 
     def cancel(self, reason: str, access: Access) -> Rule:
@@ -74,7 +74,7 @@ class Rules:
 
     def _allowed(self, answer: wishes.Answer) -> wishes.Answer:
         if isinstance(answer, wishes.Revision):
-            self._policy.check(answer.plan)
+            self._policy.check(answer.plan, answer.plan.token_id)
         return answer
 
 

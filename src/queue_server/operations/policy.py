@@ -1,12 +1,14 @@
 """What the settings allow of a job that is well-formed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from queue_server.config.settings import Settings
-from queue_server.domain.command import ExecCommand
+from queue_server.domain.command import Command, ExecCommand, HttpCommand, Unreadable
 from queue_server.domain.errors import InvalidJob, NotAllowed, Problem
 from queue_server.domain.job import JobRequest, Plan
 from queue_server.domain.named import call_problems
+from queue_server.domain.target_items import TargetLimits
+from queue_server.domain.targets import Targets
 
 EXEC_OFF = (
     "commands are switched off on this server; name the ones that jobs may run in its settings file (setting exec = "
@@ -21,18 +23,36 @@ ONLY_NAMED = (
 class Policy:
     """Looks at the commands of a job and of its callbacks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, targets: Targets, limits_of: Callable[[int | None], TargetLimits]) -> None:
         self._exec = settings.exec
         self._named = settings.commands
+        self._targets = targets
+        self._limits_of = limits_of
 
-    def check(self, job: JobRequest | Plan) -> None:
-        """NotAllowed, with the member, if a setting forbids a command of the job; InvalidJob for wrong arguments."""
-        if isinstance(job.command, ExecCommand):
-            self._check(job.command, "/command")
-        if isinstance(job.callback_done, ExecCommand):
-            self._check(job.callback_done, "/callback_done")
-        if isinstance(job.callback_failed, ExecCommand):
-            self._check(job.callback_failed, "/callback_failed")
+    def check(self, job: JobRequest | Plan, token_id: int | None) -> None:
+        """NotAllowed, with the member, if a setting forbids a command of the job; InvalidJob for wrong arguments.
+
+        `token_id` is the token that adds it. Names in URLs are not resolved here: that is for when the job runs.
+        """
+        self._check_one(job.command, "/command", token_id)
+        if job.callback_done is not None:
+            self._check_one(job.callback_done, "/callback_done", token_id)
+        if job.callback_failed is not None:
+            self._check_one(job.callback_failed, "/callback_failed", token_id)
+
+    def refusal(self, plan: Plan) -> str | None:
+        """Why the target of a job that is there already is not allowed, as far as that is known before it runs."""
+        command = plan.command
+        if not isinstance(command, HttpCommand):
+            return None
+        return self._targets.refusal_of_url(command.url, self._limits_of(plan.token_id))
+
+    def _check_one(self, command: Command | Unreadable, path: str, token_id: int | None) -> None:
+        if isinstance(command, HttpCommand):
+            if refusal := self._targets.refusal_of_url(command.url, self._limits_of(token_id)):
+                raise NotAllowed(f"{path}/url", refusal)
+        elif isinstance(command, ExecCommand):
+            self._check(command, path)
 
     def _check(self, command: ExecCommand, path: str) -> None:
         if self._exec == "off":

@@ -25,6 +25,12 @@ def migrate(settings: Settings) -> list[str]:
     return migrate_file(sqlite_path(settings.db))
 
 
+def key_file(settings: Settings) -> Path:
+    """Where the key that seals secrets is kept if no setting names one: beside the database."""
+    path = sqlite_path(settings.db)
+    return path.with_name(f"{path.name}.key")
+
+
 def sqlite_path(db: str) -> Path:
     """The file of `sqlite:///FILE`: three slashes and a relative path, four and an absolute one."""
     if not db.startswith(SQLITE) or not db.removeprefix(SQLITE):

@@ -12,16 +12,20 @@ from typing import Any, TypeVar
 
 import apsw
 
+from queue_server.domain.audit import Act
 from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import StoreUnavailable
 from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord
 from queue_server.domain.outcome import Output
+from queue_server.domain.secret import KeptSecret
 from queue_server.domain.tokens import Token
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
+from queue_server.store.sqlite.acts import act_of_row
 from queue_server.store.sqlite.connection import explain, open_reader
 from queue_server.store.sqlite.finding import find, find_ids
 from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
 from queue_server.store.sqlite.session import QUERIES
+from queue_server.store.sqlite.secrets import secret_of_row
 from queue_server.store.sqlite.tokens import token_of_row
 
 THREADS = 2
@@ -75,6 +79,10 @@ class Readers:
         rank = PRIORITY_MAX - record.priority
         return (await self._read("ahead", type_, rank, record.run_at, record.id, limit))[0][0]
 
+    async def acts(self, before_id: int, limit: int) -> list[Act]:
+        """See AuditStore.acts."""
+        return [act_of_row(row) for row in await self._read("acts", before_id, limit)]
+
     async def operation(self, operation_id: int) -> Operation | None:
         """See Store.operation."""
         rows = await self._read("operation", operation_id)
@@ -96,6 +104,10 @@ class Readers:
         """See Store.output."""
         rows = await self._read("output", job_id, number)
         return Output(*rows[0]) if rows else None
+
+    async def secrets(self) -> list[KeptSecret]:
+        """See SecretStore.secrets."""
+        return [secret_of_row(row) for row in await self._read("secrets")]
 
     async def tokens(self) -> list[Token]:
         """See TokenStore.tokens."""

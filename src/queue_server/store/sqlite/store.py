@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from queue_server.clock import Clock
+from queue_server.domain.audit import Act
 from queue_server.domain.errors import StoreUnavailable
 from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
+from queue_server.domain.secret import KeptSecret, Kind
 from queue_server.domain.state import State
 from queue_server.domain.tokens import NewToken, Token
 from queue_server.domain.wishes import CancelWish
@@ -25,17 +27,20 @@ from queue_server.store.contract import (
     JobPage,
     JobQuery,
     NewOperation,
+    NewSecret,
     Node,
     Operation,
     Rule,
     Step,
     Turn,
 )
+from queue_server.store.sqlite.acts import row_of_act
 from queue_server.store.sqlite.amending import amend, insert_operation
 from queue_server.store.sqlite.connection import open_writer
 from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
 from queue_server.store.sqlite.purging import Purge
 from queue_server.store.sqlite.readers import Readers
+from queue_server.store.sqlite.secrets import delete_secret, put_secret, reseal_secrets
 from queue_server.store.sqlite.session import Session
 from queue_server.store.sqlite.tokens import insert_token, note_used
 from queue_server.store.sqlite.writer import Add, AddOnce, Call, Exchange, Writer
@@ -177,6 +182,22 @@ class SqliteStore:
         """See Store.output."""
         return await self._readers.output(job_id, number)
 
+    async def secrets(self) -> Sequence[KeptSecret]:
+        """See SecretStore.secrets."""
+        return await self._readers.secrets()
+
+    async def put_secret(self, secret: NewSecret) -> int:
+        """See SecretStore.put_secret."""
+        return await self._call(lambda session: put_secret(session, secret))
+
+    async def delete_secret(self, kind: Kind, name: str) -> int:
+        """See SecretStore.delete_secret."""
+        return await self._call(lambda session: delete_secret(session, kind, name))
+
+    async def reseal_secrets(self, sealed: Mapping[int, str]) -> None:
+        """See SecretStore.reseal_secrets."""
+        await self._call(lambda session: reseal_secrets(session, sealed))
+
     async def add_token(self, token: NewToken) -> int | None:
         """See TokenStore.add_token."""
         return await self._call(lambda session: insert_token(session, token))
@@ -196,6 +217,18 @@ class SqliteStore:
     async def note_used(self, times: Mapping[int, int]) -> None:
         """See TokenStore.note_used."""
         await self._call(lambda session: note_used(session, times))
+
+    async def add_act(self, act: Act) -> None:
+        """See AuditStore.add_act."""
+        await self._call(lambda session: session.run("insert_act", *row_of_act(act)))
+
+    async def acts(self, before_id: int, limit: int) -> Sequence[Act]:
+        """See AuditStore.acts."""
+        return await self._readers.acts(before_id, limit)
+
+    async def purge_acts(self, before: int, limit: int) -> int:
+        """See AuditStore.purge_acts."""
+        return await self._call(lambda session: session.run("purge_acts", before, limit))
 
     def on_arrival(self, listener: ArrivalListener) -> None:
         """See Store.on_arrival."""

@@ -27,6 +27,7 @@ TAGS = {
     "events": "What happens to jobs, as it happens.",
     "continued work": "Jobs that go on at their target past the request.",
     "tokens": "Who may ask, and for what.",
+    "secrets": "Texts that jobs have by their names, and what requests are signed with.",
     "statistics": "The server at a glance.",
     "first API": "The API of the server that this one replaces; it stays as it is.",
     "service": "For load balancers and supervisors.",

@@ -18,6 +18,7 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "job_id": ("The job's id.", ID),
     "operation_id": ("The operation's id.", ID),
     "token_id": ("The token's id.", ID),
+    "secret_name": ("The secret's name.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
     "claim": ("The claim that the attempt runs under: `X-Queue-Claim` of its request.", ID),
     "file": ("The file's name.", {"type": "string", "pattern": "^[a-z.-]+$"}),
 }

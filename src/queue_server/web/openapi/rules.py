@@ -84,7 +84,17 @@ _CODE: Keywords = {
     "anyOf": [{"type": "string", "pattern": _codes("[0-9]{1,3}")}, {"type": "integer", "minimum": 0, "maximum": 599}]
 }
 _TIME: Keywords = {"format": "date-time"}
-_TEXTS: Keywords = {"type": ["object", "null"], "additionalProperties": {"type": "string", "pattern": NO_NUL}}
+
+
+def _may_be_secret(pattern: str) -> Keywords:
+    """A text, or a secret whose text is such a one."""
+    text = {"type": "string", "pattern": pattern}
+    secret = {"allOf": [_SECRET, {"properties": {"secret": {"pattern": pattern}, "prefix": {"pattern": pattern}}}]}
+    return {"anyOf": [text, secret]}
+
+
+_SECRET: Keywords = {"$ref": "#/components/schemas/Secret"}
+_TEXTS: Keywords = {"type": ["object", "null"], "additionalProperties": _may_be_secret(NO_NUL)}
 
 CHANGEABLE = tuple(name for name in JobRequest.__struct_fields__ if name not in FIXED)
 
@@ -132,7 +142,7 @@ RULES: Mapping[str, Keywords] = {
             "pattern": HEADER_NAME,
             "not": {"pattern": f"^(?:{'|'.join(_any_case(name) for name in OWN_HEADERS)})$"},
         },
-        "additionalProperties": {"type": "string", "pattern": HEADER_VALUE},
+        "additionalProperties": _may_be_secret(HEADER_VALUE),
     },
     "HttpCommand/body_base64": {"contentEncoding": "base64", "pattern": BASE64},
     "HttpCommand/expect": _EXPECTED_STATUS,
@@ -157,6 +167,13 @@ RULES: Mapping[str, Keywords] = {
     "ListParameters/state": _list_of(State),
     "StreamQuery/state": _list_of(State, may_be_empty=True),
     "StreamQuery/type": _list_of(EventType, may_be_empty=True),
+    "Secret": {
+        "anyOf": [
+            _just("secret", "secret_ref") | {"not": {"required": ["prefix"]}},
+            _just("secret_ref", "secret"),
+        ],
+        "examples": [{"secret": "Bearer abc"}, {"secret_ref": "api", "prefix": "Bearer "}],
+    },
     "TokenRequest": _not_both("ttl", "expires_at"),
     "TokenRequest/expires_at": _TIME,
     "RetryMany/changes": {"propertyNames": {"enum": [*CHANGEABLE]}},

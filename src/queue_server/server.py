@@ -123,7 +123,7 @@ class Server:
         self._executors = _executors(settings, self._clock, revealer, targets=targets, limits_of=limits_of)
         self._audit = Audit(store, self._clock, self._log)
         self._rules = Rules(settings, self._policy, self._clock, self._kept)
-        self._add = AddJob(store, settings, self._policy, self._clock, self._events, self._kept)
+        self._add = AddJob(store, settings, self._policy, clock=self._clock, events=self._events, sealer=self._kept)
         self._engine = Engine(
             store,
             executors=self._executors,

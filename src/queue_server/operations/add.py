@@ -77,7 +77,7 @@ class AddJob:
     """Accepts jobs while the server takes them."""
 
     def __init__(
-        self, store: Store, settings: Settings, policy: Policy, clock: Clock, events: JobEvents, sealer: Sealer
+        self, store: Store, settings: Settings, policy: Policy, *, clock: Clock, events: JobEvents, sealer: Sealer
     ) -> None:
         self._store = store
         self._settings = settings

@@ -120,7 +120,7 @@ async def test_refused_connection_is_named() -> None:
     assert str(caught.value) == f"connection refused by 127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", ".", "x." * 200 + "example"])
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "x." * 200 + "example"])
 async def test_text_that_is_no_name_is_named(host: str) -> None:
     async with client() as sender:
         with pytest.raises(RequestFailed, match=r"^can't resolve .*: \w+"):

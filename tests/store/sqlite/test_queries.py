@@ -65,6 +65,9 @@ def plan(database, name: str, *values: object) -> list[str]:
         ("operation", (1,), "SEARCH operation USING INTEGER PRIMARY KEY (rowid=?)"),
         ("operations", (1, 10), "SEARCH operation USING INTEGER PRIMARY KEY (rowid<?)"),
         ("open_operations", (), "SCAN operation USING INDEX operation_running"),
+        ("rotate_token", (1, b"", 1), "SEARCH token USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("revoke_token", (1, 1), "SEARCH token USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("note_tokens_used", ("[[1,1]]",), "SEARCH token USING INTEGER PRIMARY KEY (rowid=?)"),
         ("plan", (1,), "SEARCH payload USING INTEGER PRIMARY KEY (rowid=?)"),
         ("plans", ("[1]",), "SEARCH payload USING INTEGER PRIMARY KEY (rowid=?)"),
         ("claim", ("[1]", 1, 0), "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"),
@@ -122,7 +125,7 @@ def test_every_query_that_takes_many_rows_has_an_example():
 
 
 def _walks_a_table(steps: list[str]) -> bool:
-    return any(re.match(r"SCAN (job|payload|attempt|tag|once|operation)(?! USING)", step) for step in steps)
+    return any(re.match(r"SCAN (job|payload|attempt|tag|once|operation|token)(?! USING)", step) for step in steps)
 
 
 def test_bulk_writes_every_row_once():

@@ -42,7 +42,7 @@ def token_of_row(row: Row) -> Token:
         digest=digest,
         old_digest=old_digest,
         old_until=old_until,
-        scopes=msgspec.json.decode(scopes, type=tuple[Right, ...]),
+        scopes=_rights(scopes),
         contexts=_decode(contexts),
         queues=_decode(queues),
         targets=_rules(targets),
@@ -64,6 +64,12 @@ def _row(token: NewToken) -> Row:
         token.created_at,
         token.expires_at,
     )
+
+
+def _rights(text: str) -> tuple[Right, ...]:
+    """The rights in a list; those that a newer version has given are none here."""
+    known = {str(right): right for right in Right}
+    return tuple(known[word] for word in msgspec.json.decode(text, type=tuple[str, ...]) if word in known)
 
 
 def _encode(value: Any) -> str:

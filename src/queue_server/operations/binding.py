@@ -83,8 +83,8 @@ def within(wanted: JobFilter, access: Access) -> JobFilter:
     """
     if not access.is_bound:
         return wanted
-    context, contexts = _narrowed(wanted.context, access.contexts)
-    queue, queues = _narrowed(wanted.queue, access.queues)
+    context, contexts = _narrowed(wanted.context, wanted.contexts, access.contexts)
+    queue, queues = _narrowed(wanted.queue, wanted.queues, access.queues)
     return msgspec.structs.replace(wanted, context=context, contexts=contexts, queue=queue, queues=queues)
 
 
@@ -154,13 +154,18 @@ def _type_in(raw: Raw) -> str | UnsetType:
         return UNSET
 
 
-def _narrowed(named: str | None, binding: Binding) -> tuple[str | None, tuple[str, ...] | None]:
-    """The value and the values that a filter has, which names one or none."""
-    if binding is None or named in binding:
+def _narrowed(
+    named: str | None, values: tuple[str, ...] | None, binding: Binding
+) -> tuple[str | None, tuple[str, ...] | None]:
+    """The value and the values that a filter has, which names one or none and is for some or for all."""
+    if binding is None:
+        return named, values
+    left = binding if values is None else binding.intersection(values)
+    if named in left:
         return named, None
-    if named is None and len(binding) == 1:
-        return next(iter(binding)), None
-    return named, tuple(sorted(binding))
+    if named is None and len(left) == 1:
+        return next(iter(left)), None
+    return named, tuple(sorted(left))
 
 
 def _is_within(binding: Binding, values: Iterable[str] | None, value: str | None) -> bool:

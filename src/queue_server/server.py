@@ -7,7 +7,7 @@ import random
 import resource
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import uvloop
 
@@ -24,7 +24,10 @@ from queue_server.engine.heartbeat import LEASE_S
 from queue_server.executors.contract import Executor
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
+from queue_server.executors.launcher.hardening import hide_from_commands
+from queue_server.executors.programs import rules_of
 from queue_server.executors.surroundings import targets_of
+from queue_server.executors.users import runs_as_root
 from queue_server.operations.add import AddJob
 from queue_server.operations.audit import Audit
 from queue_server.operations.explain import Explain
@@ -38,7 +41,7 @@ from queue_server.operations.target_limits import LimitsOf
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
-from queue_server.store.open import key_file, open_store
+from queue_server.store.open import key_file, open_store, store_files
 from queue_server.telemetry.events.frames import run_name
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.job_log import JobLog
@@ -67,6 +70,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def run(loaded: Loaded) -> int:
     """Serve until told to stop; the exit code. QueueServerError, with one line, if the server can't start."""
     _raise_file_limit()
+    if loaded.settings.exec != "off":
+        hide_from_commands()
     os.environ.setdefault("UV_THREADPOOL_SIZE", str(NAME_LOOKUPS))
     return uvloop.run(_run(loaded))
 
@@ -120,7 +125,9 @@ class Server:
         limits_of = LimitsOf(self._tokens.rules_of)
         self._policy = Policy(settings, targets, limits_of)
         revealer = Revealer(self._vault, self._kept)
-        self._executors = _executors(settings, self._clock, revealer, targets=targets, limits_of=limits_of)
+        self._executors = _executors(
+            settings, self._clock, revealer, targets=targets, limits_of=limits_of, warn=self._log.warning
+        )
         self._audit = Audit(store, self._clock, self._log)
         self._rules = Rules(settings, self._policy, self._clock, self._kept)
         self._add = AddJob(store, settings, self._policy, clock=self._clock, events=self._events, sealer=self._kept)
@@ -205,7 +212,10 @@ class Server:
             pid=os.getpid(),
         )
         if settings.exec == "any":
-            self._log.warning("commands are on: whoever can add a job can run any command as this server's user")
+            whom = settings.exec_run_as or "this server's user"
+            self._log.warning(f"commands are on: whoever can add a job can run any command as {whom}")
+        if runs_as_root(settings):
+            self._log.warning("commands run as root; set exec_run_as to a user that owns nothing of worth")
         if not is_loopback(self._listener):
             self._log.warning(
                 "other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1"
@@ -264,7 +274,13 @@ class Server:
 
 
 def _executors(
-    settings: Settings, clock: SystemClock, revealer: Revealer, *, targets: Targets, limits_of: LimitsOf
+    settings: Settings,
+    clock: SystemClock,
+    revealer: Revealer,
+    *,
+    targets: Targets,
+    limits_of: LimitsOf,
+    warn: Callable[[str], None],
 ) -> Mapping[type, Executor]:
     http = HttpExecutor(
         version=__version__,
@@ -284,6 +300,8 @@ def _executors(
         output_limit=settings.output_limit,
         default_timeout=settings.exec_timeout,
         places=_exec_slots(settings),
+        rules=rules_of(settings, store_files(settings)),
+        warn=warn,
     )
     return {HttpCommand: http, ExecCommand: commands}
 

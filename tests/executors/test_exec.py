@@ -15,6 +15,7 @@ from queue_server.domain.command import Unreadable
 from queue_server.domain.job import Plan, Report
 from queue_server.domain.outcome import OutcomeKind
 from queue_server.domain.state import State
+from queue_server.executors.programs import CommandRules
 from tests.executors.builders import callback_job, exec_job, executor, outcome_of
 
 LOOPS = pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -115,7 +116,7 @@ def test_environment_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_environment_has_the_servers_variables_that_are_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_ENV", "production")
-    outcome = outcome_of("echo $APP_ENV", settings={"inherit": ["APP_ENV", "NOT_SET"]})
+    outcome = outcome_of("echo $APP_ENV", settings={"rules": CommandRules(inherit=("APP_ENV", "NOT_SET"))})
     assert outcome.output.text == b"production\n"
 
 

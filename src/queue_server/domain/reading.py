@@ -260,7 +260,9 @@ def _value_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
 
 
 def _member_problems(raw: Raw, type_: Any, path: str) -> Iterator[Problem]:
-    return _text_problems(raw, path) if type_ == TEXT and _is_object(raw) else _value_problems(raw, type_, path)
+    if type_ != TEXT:
+        return _value_problems(raw, type_, path)
+    return _text_problems(raw, path) if _is_object(raw) else _value_problems(raw, str | None, path)
 
 
 def _text_problems(raw: Raw, path: str) -> Iterator[Problem]:

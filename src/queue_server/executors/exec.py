@@ -1,31 +1,27 @@
 """Runs commands on this server: each in its own session, with a clean environment, gone when it is over."""
 
 import asyncio
-import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from queue_server.domain.command import ExecCommand
 from queue_server.domain.errors import CannotStart, SecretUnavailable
-from queue_server.domain.expect import EXIT_DEFAULT, EXIT_RANGE, expected_codes
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import Job
-from queue_server.domain.outcome import FAILED, SNOOZED, SUCCEEDED, TIMED_OUT, Outcome, Output
+from queue_server.domain.outcome import FAILED, SNOOZED, TIMED_OUT, Outcome
 from queue_server.domain.placeholders import fill_exec, values_for
 from queue_server.executors.contract import RunCancelled
-from queue_server.executors.launcher.client import End, Launcher, Lost, Program, Run
-from queue_server.executors.launcher.messages import Ended, Refused
+from queue_server.executors.exec_outcome import outcome_of
+from queue_server.executors.launcher.client import Launcher, Program, Run
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
-from queue_server.executors.launcher.processes import signal_name
 from queue_server.executors.live import LiveOutput, LiveOutputs
 from queue_server.executors.places import Places
+from queue_server.executors.probing import prepare_sandbox
+from queue_server.executors.programs import ANY_COMMAND, CommandRules, Programs, encoded
+from queue_server.executors.strayed import has_paths, strayed
 from queue_server.vault.revealing import Revealer
-
-CLEAN_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "TZ")
-"""What a command sees of the server's own environment; settings, tokens and passwords stay out."""
 
 CANCEL_PATIENCE_S = 0.5
 """How long a cancelled command may take to end by itself: it has to be gone within a second of the wish."""
@@ -33,20 +29,14 @@ CANCEL_PATIENCE_S = 0.5
 KILL_PATIENCE_S = 5.0
 """How long the kernel may take to end a killed command. One that hangs there must not keep its slot."""
 
-ERROR_LIMIT = 200
-"""Characters of a command's own words in an outcome's error."""
-
 UNLIMITED = 1_000_000
 """Places where nobody limits them."""
-
-LAST_PART = 16 * 1024
-"""Bytes at the end of an output in which its last line is looked for."""
 
 
 class ExecExecutor:
     """Runs exec commands through a launcher process, at most for their timeout.
 
-    `inherit` names more variables of the server's environment that commands may see. A command that names no
+    `rules` say which commands run, and how; `warn` is told what is missing here for that. A command that names no
     working directory gets the one that the server was started in: so it was in the first Queue Server, whose
     users have relative paths in their commands. At most `places` commands run at once; more may be claimed, see Places.
     """
@@ -59,16 +49,16 @@ class ExecExecutor:
         revealer: Revealer,
         kill_after: float = 5.0,
         places: int | None = None,
-        inherit: Sequence[str] = (),
+        rules: CommandRules = ANY_COMMAND,
+        warn: Callable[[str], None] = print,
     ) -> None:
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._kill_after = kill_after
         self._revealer = revealer
         self._places = Places(places or UNLIMITED, time.monotonic)
-        self._inherited = (*INHERITED, *inherit)
-        self._environment: dict[bytes, bytes] = {}
-        self._directory = b"/"
+        self._programs = Programs(rules)
+        self._warn = warn
         self._scratch = memoryview(bytearray(READ_SIZE))
         self._starting = asyncio.Lock()
         self._launcher: Launcher | None = None
@@ -78,9 +68,7 @@ class ExecExecutor:
 
     async def start(self) -> None:
         """Start the launcher process; CannotStart when that is impossible."""
-        self._environment = _clean_environment(self._inherited)
-        self._directory = _working_directory()
-        await self._living_launcher()
+        await prepare_sandbox(await self._living_launcher(), self._programs, self._warn)
 
     def ahead(self) -> int:
         """See Executor.ahead."""
@@ -95,7 +83,7 @@ class ExecExecutor:
         ticket = await self._places.take()
         if ticket is None:
             return Outcome(SNOOZED, error="put off: the commands before it take long")
-        limit = _limit(job, command.timeout or self._default_timeout, time_left, time.monotonic() - asked_at)
+        limit = _limit(job, self._timeout(command), time_left, time.monotonic() - asked_at)
         try:
             return await self._run_revealed(job, fill_exec(command, values_for(job)), limit)
         finally:
@@ -104,6 +92,10 @@ class ExecExecutor:
     def live(self, job_id: int, claim_seq: int | None = None) -> LiveOutput | None:
         """See Executor.live."""
         return self._live.find(job_id, claim_seq)
+
+    def _timeout(self, command: ExecCommand) -> float:
+        named = self._programs.named(command)
+        return command.timeout or (named and named.timeout) or self._default_timeout
 
     async def _run_revealed(self, job: Job, command: ExecCommand, limit: "TimeLimit") -> Outcome:
         if job.plan.secrets is None:
@@ -118,15 +110,18 @@ class ExecExecutor:
         if limit.seconds <= 0:
             return Outcome(TIMED_OUT, error=f"{limit.what} before it could be started")
         try:
+            program = await self._program(job, command)
+            if isinstance(program, str):
+                return Outcome(FAILED, error=program)
             launcher = await self._living_launcher()
-            streams = Streams(_bytes(cast("str", command.stdin or "")), self._output_limit, self._scratch)
+            streams = Streams(encoded(cast("str", command.stdin or "")), self._output_limit, self._scratch)
         except (CannotStart, OSError) as error:
             return Outcome(FAILED, error=f"the command could not be started: {error}")
         self._live.add(job.id, job.claim_seq, streams)
         try:
-            run = launcher.run(self._program(job, command), streams.theirs)
+            run = launcher.run(program, streams.theirs)
             overtime = await self._see_through(run, limit)
-            return _outcome(command, run.end, streams.finish(), overtime)
+            return outcome_of(command, run.end, streams.finish(), overtime)
         except asyncio.CancelledError:
             raise RunCancelled(streams.finish()) from None
         finally:
@@ -149,16 +144,16 @@ class ExecExecutor:
             return self._launcher
         async with self._starting:
             if self._launcher is None or self._launcher.is_gone:
-                self._launcher = await Launcher.start()
+                self._launcher = await Launcher.start(self._programs.files)
             return self._launcher
 
-    def _program(self, job: Job, command: ExecCommand) -> Program:
-        argv = ["/bin/sh", "-c", command.cmd] if command.cmd is not None else command.args or []
-        return Program(
-            argv=[_bytes(text) for text in argv],
-            environment=self._environment | _about(job) | _encoded(cast("Mapping[str, str]", command.env or {})),
-            directory=_bytes(command.cwd) if command.cwd else self._directory,
-        )
+    async def _program(self, job: Job, command: ExecCommand) -> Program | str:
+        """The program, or why there is none."""
+        program = self._programs.make(job, command)
+        named = self._programs.named(command)
+        if named is None or isinstance(program, str) or not has_paths(named):
+            return program
+        return await asyncio.to_thread(strayed, named, command) or program
 
     async def _see_through(self, run: Run, limit: "TimeLimit") -> str | None:
         """Wait for the end. When time is up bring it about, and say how."""
@@ -204,69 +199,3 @@ async def _end(run: Run, patience_s: float) -> str:
     run.signal(signal.SIGKILL)
     has_ended = await run.ends_within(KILL_PATIENCE_S)
     return f"SIGTERM and, {patience_s:g} s later, SIGKILL" + ("" if has_ended else ", but has not ended yet")
-
-
-def _outcome(command: ExecCommand, end: End | None, output: Output, overtime: str | None) -> Outcome:
-    match end:
-        case Refused(_, reason) | Lost(reason):
-            return Outcome(FAILED, error=reason, output=output)
-        case None:
-            return Outcome(TIMED_OUT, error=overtime, output=output)
-        case Ended(_, status):
-            return _outcome_of_ended(command, status, output, overtime)
-
-
-def _outcome_of_ended(command: ExecCommand, status: int, output: Output, overtime: str | None) -> Outcome:
-    """Killed by signal N counts as ended with exit code 128 + N, also for `expect`, as it does in a shell."""
-    name = signal_name(-status) if status < 0 else None
-    code = 128 - status if status < 0 else status
-    if overtime:
-        return Outcome(TIMED_OUT, exit_code=code, signal=name, error=overtime, output=output)
-    if code in expected_codes(EXIT_DEFAULT if command.expect is None else command.expect, EXIT_RANGE):
-        return Outcome(SUCCEEDED, exit_code=code, signal=name, output=output)
-    error = f"killed by {name}" if name else _failure(code, output)
-    return Outcome(FAILED, exit_code=code, signal=name, error=error, output=output)
-
-
-def _failure(code: int, output: Output) -> str:
-    words = _last_line(output.error_text) or _last_line(output.text)
-    return f"exit code {code}: {words}" if words else f"exit code {code}"
-
-
-def _last_line(text: bytes) -> str:
-    """The last line that is not empty, fit to be shown: cut, and without control characters."""
-    for line in reversed(text[-LAST_PART:].decode(errors="replace").splitlines()):
-        if words := "".join(sign if sign.isprintable() else " " for sign in line).strip():
-            return words if len(words) <= ERROR_LIMIT else words[: ERROR_LIMIT - 1] + "…"
-    return ""
-
-
-def _about(job: Job) -> dict[bytes, bytes]:
-    """What a command may want to know of its job, the claim as its fence."""
-    return {
-        b"QUEUE_JOB_ID": b"%d" % job.id,
-        b"QUEUE_ATTEMPT": b"%d" % job.attempt,
-        b"QUEUE_CLAIM": b"%d" % job.claim_seq,
-        b"QUEUE_CONTEXT": _bytes(job.context),
-    }
-
-
-def _clean_environment(inherited: Sequence[str]) -> dict[bytes, bytes]:
-    home = os.path.expanduser(b"~")  # noqa: PTH111 (Path raises for a user without a home, and knows no bytes)
-    given = {os.fsencode(name): os.fsencode(os.environ[name]) for name in inherited if name in os.environ}
-    return {b"PATH": CLEAN_PATH, b"HOME": home, b"LANG": b"C.UTF-8"} | given
-
-
-def _working_directory() -> bytes:
-    try:
-        return os.getcwdb()  # noqa: PTH109 (pathlib knows no bytes)
-    except FileNotFoundError:  # it was removed while the server stood in it
-        return b"/"
-
-
-def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {_bytes(name): _bytes(value) for name, value in variables.items()}
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")

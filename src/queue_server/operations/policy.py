@@ -43,9 +43,16 @@ class Policy:
     def refusal(self, plan: Plan) -> str | None:
         """Why the target of a job that is there already is not allowed, as far as that is known before it runs."""
         command = plan.command
+        if isinstance(command, ExecCommand) and self._exec != "off":
+            return self._why_not_run(command)
         if not isinstance(command, HttpCommand):
             return None
         return self._targets.refusal_of_url(command.url, self._limits_of(plan.token_id))
+
+    def _why_not_run(self, command: ExecCommand) -> str | None:
+        if command.name is None:
+            return "only commands that the settings file names may run (setting exec)" if self._exec == "named" else None
+        return None if command.name in self._named else f"the settings file names no command {command.name}"
 
     def _check_one(self, command: Command | Unreadable, path: str, token_id: int | None) -> None:
         if isinstance(command, HttpCommand):

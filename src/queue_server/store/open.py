@@ -31,6 +31,12 @@ def key_file(settings: Settings) -> Path:
     return path.with_name(f"{path.name}.key")
 
 
+def store_files(settings: Settings) -> list[Path]:
+    """The files that hold jobs and secrets, as far as they are on this machine."""
+    path = sqlite_path(settings.db)
+    return [key_file(settings), *(path.with_name(path.name + part) for part in ("", "-wal", "-shm"))]
+
+
 def sqlite_path(db: str) -> Path:
     """The file of `sqlite:///FILE`: three slashes and a relative path, four and an absolute one."""
     if not db.startswith(SQLITE) or not db.removeprefix(SQLITE):

@@ -8,6 +8,7 @@ UMASK = 0o022
 LEAST_FILES = 64
 """Descriptors that the launcher needs itself, amply."""
 
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -24,6 +25,14 @@ def harden(files: int) -> None:
     limit(resource.RLIMIT_CORE, 0)
     if files >= LEAST_FILES:
         limit(resource.RLIMIT_NOFILE, files)
+
+
+def hide_from_commands() -> None:
+    """Let other processes of our user neither read our environment and memory nor trace us. Only root still can.
+
+    The server calls this for itself: commands may run as its user, and its environment may hold tokens.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def limit(kind: int, value: int) -> None:

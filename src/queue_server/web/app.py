@@ -19,6 +19,7 @@ from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
+from queue_server.web.access.caller import SEND
 from queue_server.web.access.guard import Guard
 from queue_server.web.classic import AddEndpoint, Classic
 from queue_server.web.endpoint import Endpoint
@@ -80,7 +81,7 @@ class App:
             failure = failure_of(error)
             if failure.status == 500:
                 self._log.exception("a request failed; this is a bug, please report it", path=scope["path"])
-            await answer(failure, scope["path"])(scope, receive, send)
+            await answer(failure, scope["path"])(scope, receive, scope["state"].get(SEND, send))
 
 
 def endpoints_of(services: Services, settings: Settings, clock: Clock) -> Sequence[Endpoint]:

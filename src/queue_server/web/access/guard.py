@@ -19,7 +19,7 @@ from queue_server.operations.audit import Audit
 from queue_server.operations.tokens import Tokens
 from queue_server.web.access.auditing import audited
 from queue_server.web.access.browsers import Browsers
-from queue_server.web.access.caller import ACCESS
+from queue_server.web.access.caller import ACCESS, SEND
 from queue_server.web.access.credentials import tokens_in
 from queue_server.web.access.failed_logins import FailedLogins
 from queue_server.web.endpoint import Endpoint
@@ -155,6 +155,7 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *_page_headers(origin)]}
             await send(message)
 
+        scope["state"][SEND] = send_readable
         return send_readable
 
 

@@ -24,6 +24,7 @@
  *     ├── TooLarge              413  more than the server's max_body
  *     ├── KeyMismatch           422  the idempotency key was used for another job
  *     ├── Unavailable           429, 502, 503, 504  also after trying again; ->retryAfter
+ *     ├── InvalidSignature      Signature::verify() looked at a request that the server has not sent
  *     ├── Unreachable           no answer: refused, broken off, timed out; ->mayBeDone
  *     └── TimedOut              wait() had no result in time; ->last
  *
@@ -1001,6 +1002,117 @@ final class Handler
     }
 }
 
+/**
+ * The signature of a request that a Queue Server with a signing secret has sent (https://www.standardwebhooks.com).
+ *
+ *     try {
+ *         QueueServer\Signature::verifyRequest(getenv('QUEUE_SIGNING_SECRET'));
+ *     } catch (QueueServer\InvalidSignature) {
+ *         http_response_code(401);
+ *         exit;
+ *     }
+ */
+final class Signature
+{
+    private const PREFIX = 'whsec_';
+    private const VERSION = 'v1,';
+
+    /**
+     * Check a request. One of several secrets and one of several signatures is enough, as there are while a secret is
+     * being replaced. A request that was signed more than `tolerance` seconds ago, or so far in the future, may be an
+     * old one sent again.
+     *
+     * @param array<array-key, mixed> $headers by name, in any case; or $_SERVER
+     * @param string $body as it came, byte for byte: file_get_contents('php://input')
+     * @param string|list<string> $secret whsec_…
+     * @param ?int $now the time in seconds, for tests
+     * @return string the message's id, the same whenever a job is tried again
+     * @throws InvalidSignature when the request is not genuine
+     */
+    public static function verify(
+        array $headers,
+        string $body,
+        #[\SensitiveParameter] string|array $secret,
+        int $tolerance = 300,
+        ?int $now = null,
+    ): string {
+        $given = array_change_key_case($headers);
+        $id = self::header($given, 'webhook-id');
+        $timestamp = self::header($given, 'webhook-timestamp');
+        $signatures = explode(' ', self::header($given, 'webhook-signature'));
+        self::checkAge($timestamp, $tolerance, $now ?? time());
+        $isGenuine = false;
+        foreach (self::keys($secret) as $key) {
+            $expected = self::VERSION . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
+            foreach ($signatures as $signature) {
+                $isGenuine = hash_equals($expected, $signature) || $isGenuine;
+            }
+        }
+        if (!$isGenuine) {
+            throw new InvalidSignature('No signature of this request was made with the secret.');
+        }
+
+        return $id;
+    }
+
+    /**
+     * Check the request that this script answers; see verify().
+     *
+     * @param string|list<string> $secret
+     * @throws InvalidSignature
+     */
+    public static function verifyRequest(#[\SensitiveParameter] string|array $secret, int $tolerance = 300): string
+    {
+        return self::verify($_SERVER, (string) file_get_contents('php://input'), $secret, $tolerance);
+    }
+
+    /** @param array<array-key, mixed> $headers */
+    private static function header(array $headers, string $name): string
+    {
+        $value = $headers[$name] ?? $headers['http_' . strtr($name, '-', '_')] ?? '';
+        if (!is_string($value) || $value === '') {
+            throw new InvalidSignature("The request has no header $name: it is not signed.");
+        }
+
+        return $value;
+    }
+
+    private static function checkAge(string $timestamp, int $tolerance, int $now): void
+    {
+        if (preg_match('/\A[0-9]{1,12}\z/', $timestamp) !== 1) {
+            throw new InvalidSignature('The header webhook-timestamp is no time in seconds.');
+        }
+        $age = $now - (int) $timestamp;
+        if (abs($age) > $tolerance) {
+            $when = abs($age) . ' s ' . ($age > 0 ? 'ago' : 'in the future');
+            throw new InvalidSignature("The request was signed $when; $tolerance s are allowed.");
+        }
+    }
+
+    /**
+     * @param string|list<string> $secret
+     * @return non-empty-list<string>
+     */
+    private static function keys(#[\SensitiveParameter] string|array $secret): array
+    {
+        $keys = [];
+        foreach ((array) $secret as $text) {
+            $text = trim($text);
+            $coded = str_starts_with($text, self::PREFIX) ? substr($text, strlen(self::PREFIX)) : $text;
+            $key = base64_decode($coded, true);
+            if ($key === false || $key === '') {
+                throw new \InvalidArgumentException('A signing secret is whsec_ and base64.');
+            }
+            $keys[] = $key;
+        }
+        if ($keys === []) {
+            throw new \InvalidArgumentException('There is no secret to check signatures with.');
+        }
+
+        return $keys;
+    }
+}
+
 /** The root of all that goes wrong with a Queue Server; also thrown itself for what has no class of its own. */
 class QueueServerException extends \RuntimeException
 {
@@ -1081,6 +1193,11 @@ final class Unavailable extends QueueServerException
     {
         parent::__construct($message, $status, $errors);
     }
+}
+
+/** A request is not signed, not with this secret, or not lately. */
+final class InvalidSignature extends QueueServerException
+{
 }
 
 /** There was no answer. */

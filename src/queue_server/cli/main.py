@@ -32,6 +32,7 @@ class Root(LazyGroup):
             "migrate": "Bring the database's schema up to date.",
             "config": "Show the settings and where each came from.",
             "token": "Make, list, rotate and revoke API tokens.",
+            "secret": "Keep secrets for jobs, and sign requests.",
         },
         "Jobs": {
             "add": "Add a job: a URL to request, a command to run, or many from stdin.",

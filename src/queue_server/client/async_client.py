@@ -16,7 +16,20 @@ from queue_server.client.filters import EventFilters, JobFilters, ManyFilters, q
 from queue_server.client.following import downloaded, followed
 from queue_server.client.many import change
 from queue_server.client.paging import listed
-from queue_server.client.results import Act, Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
+from queue_server.client.results import (
+    Act,
+    Attempt,
+    Event,
+    Explanation,
+    Heartbeat,
+    Job,
+    KeptSecret,
+    Matched,
+    NewSecret,
+    Operation,
+    Rekeyed,
+    Stats,
+)
 from queue_server.client.waiting import ended
 from queue_server.client.watching import watched
 
@@ -212,6 +225,30 @@ class AsyncClient:
     async def cancel_operation(self, operation_id: int) -> Operation:
         """As `Client.cancel_operation`."""
         return await self._ask(calls.cancel_operation(operation_id))
+
+    async def secrets(self) -> list[KeptSecret]:
+        """As `Client.secrets`."""
+        return list((await self._ask(calls.secrets())).items)
+
+    async def put_secret(self, name: str, value: str, *, kind: str = "value") -> KeptSecret:
+        """As `Client.put_secret`."""
+        return await self._ask(calls.put_secret(name, value, kind))
+
+    async def delete_secret(self, name: str) -> None:
+        """As `Client.delete_secret`."""
+        await self._ask(calls.delete_secret(name))
+
+    async def create_signing_secret(self, name: str = "default") -> NewSecret:
+        """As `Client.create_signing_secret`."""
+        return await self._ask(calls.create_signing_secret(name))
+
+    async def rotate_signing_secret(self, name: str = "default", *, overlap: float | None = None) -> NewSecret:
+        """As `Client.rotate_signing_secret`."""
+        return await self._ask(calls.rotate_signing_secret(name, overlap))
+
+    async def rekey_secrets(self) -> Rekeyed:
+        """As `Client.rekey_secrets`."""
+        return await self._ask(calls.rekey_secrets())
 
     async def stats(self) -> Stats:
         """As `Client.stats`."""

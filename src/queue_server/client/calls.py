@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from queue_server.client.address import is_header_text
 from queue_server.client.composing import encode
@@ -15,9 +15,12 @@ from queue_server.client.results import (
     Explanation,
     Heartbeat,
     Job,
+    KeptSecret,
     Matched,
+    NewSecret,
     Operation,
     Page,
+    Rekeyed,
     Stats,
 )
 
@@ -148,6 +151,40 @@ def cancel_operation(operation_id: int) -> Call[Operation]:
     """Stop an operation where it is."""
     path, subject = f"/v1/operations/{operation_id}/cancel", f"operation {operation_id}"
     return Call(_post(path, b"{}", subject=subject, is_repeatable=True), reads(Operation))
+
+
+def secrets() -> Call[Page[KeptSecret]]:
+    """The kept secrets."""
+    return Call(_get("/v1/secrets", {}), reads_page(KeptSecret))
+
+
+def put_secret(name: str, value: str, kind: str) -> Call[KeptSecret]:
+    """Keep a secret."""
+    body = encode({"value": value, "kind": kind})
+    path = f"/v1/secrets/{quote(name, safe='')}"
+    return Call(_request("PUT", path, body, is_repeatable=True, headers={"Content-Type": JSON}), reads(KeptSecret))
+
+
+def delete_secret(name: str) -> Call[None]:
+    """Forget a secret."""
+    return Call(_request("DELETE", f"/v1/secrets/{quote(name, safe='')}", subject=f"secret {name}"), no_content)
+
+
+def create_signing_secret(name: str) -> Call[NewSecret]:
+    """Make a signing secret."""
+    return Call(_post("/v1/secrets", encode({"name": name})), reads(NewSecret))
+
+
+def rotate_signing_secret(name: str, overlap: float | None) -> Call[NewSecret]:
+    """Make a new signing secret beside the one that is there."""
+    body = encode(_given(overlap=overlap))
+    path = f"/v1/secrets/{quote(name, safe='')}/rotate"
+    return Call(_post(path, body, subject=f"signing secret {name}"), reads(NewSecret))
+
+
+def rekey_secrets() -> Call[Rekeyed]:
+    """Seal all kept secrets anew."""
+    return Call(_post("/v1/secrets:rekey", None, is_repeatable=True), reads(Rekeyed))
 
 
 def stats() -> Call[Stats]:

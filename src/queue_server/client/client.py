@@ -14,7 +14,20 @@ from queue_server.client.filters import EventFilters, JobFilters, ManyFilters, q
 from queue_server.client.following import downloaded, followed
 from queue_server.client.many import change
 from queue_server.client.paging import listed
-from queue_server.client.results import Act, Attempt, Event, Explanation, Heartbeat, Job, Matched, Operation, Stats
+from queue_server.client.results import (
+    Act,
+    Attempt,
+    Event,
+    Explanation,
+    Heartbeat,
+    Job,
+    KeptSecret,
+    Matched,
+    NewSecret,
+    Operation,
+    Rekeyed,
+    Stats,
+)
 from queue_server.client.sync_connection import SyncConnection
 from queue_server.client.sync_steps import items_of, result_of
 from queue_server.client.waiting import ended
@@ -210,6 +223,30 @@ class Client:
     def cancel_operation(self, operation_id: int) -> Operation:
         """Stop an operation; what it has done stays done."""
         return self._ask(calls.cancel_operation(operation_id))
+
+    def secrets(self) -> list[KeptSecret]:
+        """The secrets that the server keeps, without their texts."""
+        return list(self._ask(calls.secrets()).items)
+
+    def put_secret(self, name: str, value: str, *, kind: str = "value") -> KeptSecret:
+        """Keep a text for jobs, which have it by its name: `{"secret_ref": name}`. It replaces what was there."""
+        return self._ask(calls.put_secret(name, value, kind))
+
+    def delete_secret(self, name: str) -> None:
+        """Forget a secret. Jobs that have it by its name fail from then on."""
+        self._ask(calls.delete_secret(name))
+
+    def create_signing_secret(self, name: str = "default") -> NewSecret:
+        """Make a secret and sign all requests with it from now on; `verify` checks them. It is told this once."""
+        return self._ask(calls.create_signing_secret(name))
+
+    def rotate_signing_secret(self, name: str = "default", *, overlap: float | None = None) -> NewSecret:
+        """Replace a signing secret. The one before signs as well for `overlap` seconds more, by default a day."""
+        return self._ask(calls.rotate_signing_secret(name, overlap))
+
+    def rekey_secrets(self) -> Rekeyed:
+        """Seal all kept secrets with the server's newest key."""
+        return self._ask(calls.rekey_secrets())
 
     def stats(self) -> Stats:
         """Jobs by state, and the slots."""

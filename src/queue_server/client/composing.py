@@ -8,6 +8,8 @@ import msgspec
 
 Moment = datetime | str
 Seconds = float | timedelta
+Text = str | Mapping[str, str]
+"""A text, or a secret: {"secret": "…"}, or {"secret_ref": "name", "prefix": "…"} for one that the server keeps."""
 
 
 class CommandMembers(TypedDict, total=False):
@@ -16,15 +18,15 @@ class CommandMembers(TypedDict, total=False):
     url: str
     method: str
     params: Mapping[str, Any]
-    headers: Mapping[str, str]
+    headers: Mapping[str, Text]
     json: Any
-    body: str
+    body: Text
     body_base64: str
     cmd: str
     args: Sequence[str]
     cwd: str
-    env: Mapping[str, str]
-    stdin: str
+    env: Mapping[str, Text]
+    stdin: Text
     timeout: Seconds
     expect: str | int
 

@@ -14,6 +14,9 @@ QueueServerError
         ├── TooLarge             413
         ├── IdempotencyMismatch  422: the key was used for another job
         └── Unavailable          503, with .retry_after
+
+QueueServerError
+└── InvalidSignature             a request that `verify` looked at was not sent by the server
 """
 
 from collections.abc import Mapping
@@ -38,6 +41,10 @@ class Problem(msgspec.Struct, frozen=True):
     title: str = ""
     detail: str = ""
     errors: tuple[Mistake, ...] = ()
+
+
+class InvalidSignature(QueueServerError):
+    """A request is not signed, not with this secret, or not lately."""
 
 
 class ClientError(QueueServerError):

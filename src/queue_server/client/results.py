@@ -205,6 +205,34 @@ class Stats(Result, frozen=True, kw_only=True):
     slots: Slots
 
 
+class KeptSecret(Result, frozen=True, kw_only=True):
+    """A secret that the server keeps, without its text. An old signing secret is in force `until` then."""
+
+    name: str
+    kind: str
+    created_at: datetime
+    until: datetime | None = None
+
+
+class NewSecret(KeptSecret, frozen=True, kw_only=True):
+    """A signing secret that has just been made, with its text, which is told this once."""
+
+    secret: str
+
+    def __rich_repr__(self) -> Any:
+        """All but the text."""
+        yield "name", self.name
+        yield "kind", self.kind
+        yield "created_at", self.created_at
+
+
+class Rekeyed(Result, frozen=True, kw_only=True):
+    """How many kept secrets were sealed anew, and with which key."""
+
+    resealed: int
+    key_id: str
+
+
 class Added(Result, frozen=True, kw_only=True):
     """The jobs of a batch, in its order. `replayed` of them had been added before, with the same key."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import fixtures
+from tests.support.fixtures import Starter
 from tests.support.server import Server, free_port
 from tests.support.target import NEVER, OK, Reply, Target, running_target
 from tests.support.waiting import until
@@ -74,10 +75,11 @@ def test_name_that_does_not_exist_is_named(server: Server) -> None:
     assert job["error"].startswith("can't resolve nowhere.invalid: ")
 
 
-def test_tls_to_a_plain_port_is_named(server: Server) -> None:
-    job = server.run({"type": "http", "url": f"https://127.0.0.1:{server.port}/", "timeout": 10})
+def test_tls_to_a_plain_port_is_named(server: Server, make_server: Starter) -> None:
+    other = make_server().start()
+    job = server.run({"type": "http", "url": f"https://127.0.0.1:{other.port}/", "timeout": 10})
     assert job["state"] == "failed"
-    assert job["error"].startswith(f"TLS failed with 127.0.0.1:{server.port}: ")
+    assert job["error"].startswith(f"TLS failed with 127.0.0.1:{other.port}: ")
 
 
 BROKEN = {

@@ -156,6 +156,7 @@ class Server:
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
         await self._tokens.load()
+        self._refuse_to_be_open()
         await self._secrets.load()
         node = await self._store.register(self._name(), self._settings.concurrency, self._clock.now())
         async with asyncio.TaskGroup() as parts:
@@ -196,6 +197,17 @@ class Server:
             audit=self._audit,
         )
 
+    def _refuse_to_be_open(self) -> None:
+        """CannotStart where other machines could connect and nobody could be told from anybody else."""
+        if self._settings.auth == "off" or is_loopback(self._listener):
+            return
+        if not self._tokens.lets_anybody_in(self._clock.now()):
+            raise CannotStart(
+                f"other machines can reach {address_of(self._listener)}, but no token is there to let them in: make one "
+                "with `queue-server token create --name ops --scope admin`, or listen on 127.0.0.1 (setting host), or "
+                "set auth to off on a private network"
+            )
+
     def _guard(self) -> Guard:
         return Guard(self._tokens, self._audit, self._settings, self._clock, is_loopback=is_loopback(self._listener))
 
@@ -216,10 +228,11 @@ class Server:
             self._log.warning(f"commands are on: whoever can add a job can run any command as {whom}")
         if runs_as_root(settings):
             self._log.warning("commands run as root; set exec_run_as to a user that owns nothing of worth")
-        if not is_loopback(self._listener):
-            self._log.warning(
-                "other machines can reach this server, and it asks nobody who they are; bind to 127.0.0.1"
-            )
+        if settings.auth == "off":
+            who = "this machine" if is_loopback(self._listener) else "whatever can reach this address"
+            self._log.warning(f"auth is off: everybody on {who} may add, see, change and delete all jobs")
+        elif not is_loopback(self._listener) and self._tls is None:
+            self._log.warning("tokens and jobs cross the network unencrypted; set tls_cert and tls_key, or use a proxy")
         self._systemd.notify(f"READY=1\nSTATUS=listening on {address_of(self._listener, is_tls=self._tls is not None)}")
 
     async def _watchdog(self) -> None:

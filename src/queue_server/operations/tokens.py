@@ -104,6 +104,10 @@ class Tokens:
         """
         return self._has_any
 
+    def lets_anybody_in(self, now: int) -> bool:
+        """Whether there is a token that works now."""
+        return any(known.until > now for known in self._known.values())
+
     async def load(self) -> None:
         """Read all tokens."""
         async with self._changing:

@@ -86,12 +86,24 @@ async def _run(loaded: Loaded) -> int:
         return await Server(settings, store, listener, output, tls).serve()
     except QueueServerError:
         raise
+    except ExceptionGroup as group:
+        if start_problem := group.subgroup(CannotStart):
+            raise CannotStart(str(_first(start_problem))) from None
+        output.sink.close()
+        raise
     except BaseException:
         output.sink.close()
         raise
     finally:
         listener.close()
         output.sink.close()
+
+
+def _first(group: BaseExceptionGroup[CannotStart]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class Server:

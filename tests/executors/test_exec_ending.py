@@ -72,7 +72,7 @@ def escape(way: str, file: str = "escaped") -> str:
 def test_escaped_process_is_killed_when_its_run_ends(tmp_path: Path, way: str, is_busy: bool) -> None:
     async def scenario() -> None:
         async with executor() as started, asyncio.TaskGroup() as group:
-            other = group.create_task(started.run(exec_job("sleep 1000" if is_busy and "env" not in way else "true")))
+            other = group.create_task(started.run(exec_job("sleep 1000" if is_busy else "true")))
             outcome = await started.run(exec_job(escape(way), cwd=str(tmp_path)))
             assert outcome.kind is OutcomeKind.SUCCEEDED
             escaped = await pid_in(tmp_path / "escaped")
@@ -101,17 +101,22 @@ def test_escaped_process_lives_as_long_as_its_run(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_process_that_hides_its_run_lives_until_no_possible_run_does(tmp_path: Path) -> None:
+def test_process_that_clears_its_environment_still_belongs_to_its_run(tmp_path: Path) -> None:
+    """It neither outlives its own run for another one that is under way, nor dies for another one that ends."""
+
     async def scenario() -> None:
         async with executor() as started, asyncio.TaskGroup() as group:
-            run = group.create_task(started.run(exec_job("until [ -e leave ]; do sleep 0.01; done", cwd=str(tmp_path))))
-            await started.run(exec_job(escape("setsid -f env -i"), cwd=str(tmp_path)))
+            other = group.create_task(started.run(exec_job("sleep 1000")))
+            cmd = escape("setsid -f env -i") + "; until [ -e leave ]; do sleep 0.01; done"
+            run = group.create_task(started.run(exec_job(cmd, cwd=str(tmp_path))))
             escaped = await pid_in(tmp_path / "escaped")
-            await started.run(exec_job("sleep 0.2"))
+            for _ in range(3):
+                await started.run(exec_job("setsid -f sleep 0.1; sleep 0.2"))
             assert lives(escaped)
             (tmp_path / "leave").touch()
             await run
             await until(lambda: not lives(escaped))
+            other.cancel()
 
     asyncio.run(scenario())
 

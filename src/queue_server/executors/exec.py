@@ -67,8 +67,12 @@ class ExecExecutor:
         self._live = LiveOutputs()
 
     async def start(self) -> None:
-        """Start the launcher process; CannotStart when that is impossible."""
-        await prepare_sandbox(await self._living_launcher(), self._programs, self._warn)
+        """Start the launcher process; CannotStart when that, or a sandbox that is required, is impossible."""
+        try:
+            await prepare_sandbox(await self._living_launcher(), self._programs, self._warn)
+        except BaseException:
+            await self.stop()
+            raise
 
     def ahead(self) -> int:
         """See Executor.ahead."""

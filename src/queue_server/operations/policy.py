@@ -51,7 +51,7 @@ class Policy:
 
     def _why_not_run(self, command: ExecCommand) -> str | None:
         if command.name is None:
-            return "only commands that the settings file names may run (setting exec)" if self._exec == "named" else None
+            return "only commands that the settings file names run here (setting exec)" if self._exec == "named" else None
         return None if command.name in self._named else f"the settings file names no command {command.name}"
 
     def _check_one(self, command: Command | Unreadable, path: str, token_id: int | None) -> None:

@@ -5,11 +5,13 @@ import asyncio
 import msgspec
 import pytest
 
+from queue_server.domain.access import EVERYBODY, Right
 from queue_server.domain.errors import InvalidJob, Problem, StoreError
 from queue_server.domain.job import JobRecord
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Answer
 from queue_server.store.contract import JobFilter, NewOperation, Operation, OperationState, Step
+from tests.builders.access import access
 from tests.builders.jobs import DAY, NOW, SECOND, new_job
 from tests.builders.rules import cancelling
 from tests.builders.stores import add_one, opened
@@ -27,7 +29,10 @@ FULL_FILTER = JobFilter(
     ended_after=3,
     ended_before=4,
     ids=(1, 2**53 - 1),
+    contexts=("c", "d"),
+    queues=("q",),
 )
+ACCESS = access(Right.ADD, Right.MANAGE, contexts=["c", "d", "ü ☃"], queues=["q"])
 PURGE_AGE = 31 * DAY
 
 
@@ -63,7 +68,13 @@ def nothing(_record: JobRecord) -> None:
 
 async def test_operation_is_stored_as_it_was_added(store):
     new = operation(
-        action="retry", filter=FULL_FILTER, reason="because", changes='{"priority":1e0}', last_id=2**53, matched=0
+        action="retry",
+        filter=FULL_FILTER,
+        reason="because",
+        changes='{"priority":1e0}',
+        last_id=2**53,
+        matched=0,
+        access=ACCESS,
     )
     operation_id = await store.add_operation(new)
     assert await store.operation(operation_id) == Operation(
@@ -81,8 +92,10 @@ async def test_operation_is_stored_as_it_was_added(store):
         created_at=NOW,
         ended_at=None,
         error=None,
+        access=ACCESS,
     )
-    assert (await store.operation(await store.add_operation(operation()))).filter == JobFilter()
+    plain = await store.operation(await store.add_operation(operation()))
+    assert (plain.filter, plain.access) == (JobFilter(), EVERYBODY)
 
 
 @pytest.mark.parametrize("operation_id", [0, 99, -1, 2**63])

@@ -25,9 +25,9 @@ def before_call(_context: HookContext, case: Case, **_arguments: Any) -> None:
     """Send no job off this machine and wait for nothing long.
 
     What JSON Schema can't say is mended where a request is meant to be good: whether a text names a host, whether the
-    codes that it names are in order and fit the command, whether one delay is shorter than another, whether header and
-    body have the same idempotency key, whether a page gave a cursor. Numbers such as 5.0, which are
-    whole ones to JSON Schema and not to the server, are written as 5.
+    codes that it names are in order and fit the command, whether there is a secret of a name, whether one delay is
+    shorter than another, whether header and body have the same idempotency key, whether a page gave a cursor. Numbers
+    such as 5.0, which are whole ones to JSON Schema and not to the server, are written as 5.
     """
     is_positive = case.meta is None or case.meta.generation.mode.is_positive
     if isinstance(case.body, dict | list):
@@ -40,6 +40,10 @@ def before_call(_context: HookContext, case: Case, **_arguments: Any) -> None:
 
 def _tamed(value: Any, *, is_positive: bool) -> Any:
     match value:
+        case {"secret_ref": str()} if is_positive:
+            return {"secret": "x"}
+        case {"kind": "signing", **others} if is_positive:
+            return others
         case {"min_delay": _, "max_delay": _, **others} if is_positive:
             return _tamed(others, is_positive=True)
         case dict():

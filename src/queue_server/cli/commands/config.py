@@ -64,6 +64,7 @@ def _rows(loaded: Loaded) -> Iterator[Row]:
     for name, setting in catalog().items():
         value = getattr(loaded.settings, name)
         shown = mask_passwords(value) if isinstance(value, str) else value
+        shown = setting.format(value) if setting.unit == "secret" else shown
         yield Row(name, shown, str(loaded.origins[name]), setting.description)
     for name, named in loaded.settings.commands.items():
         words = "A command that jobs may run by this name" + (f", as {named.run_as}." if named.run_as else ".")

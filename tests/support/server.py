@@ -18,7 +18,7 @@ from tests.support.raw import Answer
 from tests.support.waiting import until
 
 PROGRAM = (sys.executable, "-W", "error", "-m", "queue_server")
-ADDRESS = re.compile(r"listens on (http://127\.0\.0\.1:(\d+))")
+ADDRESS = re.compile(r"listens on (https?://127\.0\.0\.1:(\d+))")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 FINAL = ("completed", "failed", "cancelled")
 

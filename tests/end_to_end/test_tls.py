@@ -1,0 +1,140 @@
+"""TLS by two settings, with certificates that are really presented and checked."""
+
+import http.client
+import signal
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from queue_server.clock import SystemClock
+from tests.support.fixtures import Starter
+from tests.support.server import Server
+from tests.support.waiting import until
+
+DAY = timedelta(days=1)
+
+
+def write_certificate(folder: Path, name: str, *, password: bytes | None = None) -> None:
+    """A self-signed certificate for 127.0.0.1 and its key, as cert.pem and key.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.fromtimestamp(SystemClock().now() / 1_000_000, UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+    )
+
+
+def ask(server: Server, folder: Path, path: str = "/healthz") -> tuple[int, str]:
+    """The status over TLS, and the name in the certificate, which must be the one in `folder`."""
+    context = ssl.create_default_context(cafile=str(folder / "cert.pem"))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context)
+    try:
+        connection.request("GET", path)
+        subject = dict(pair for part in connection.sock.getpeercert()["subject"] for pair in part)
+        return connection.getresponse().status, subject["commonName"]
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def start(make_server: Starter, tmp_path: Path) -> Callable[[], Server]:
+    """Starts a server with the certificate in the test's folder."""
+
+    def started() -> Server:
+        flags = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+        return make_server(*flags).start()
+
+    return started
+
+
+def test_server_speaks_tls_and_nothing_else_with_a_certificate(start, tmp_path):
+    write_certificate(tmp_path, "first")
+    server = start()
+    assert ask(server, tmp_path) == (200, "first")
+    assert "https://127.0.0.1" in server.log
+    with pytest.raises((http.client.HTTPException, OSError)):
+        server.call("GET", "/healthz")
+    assert ask(server, tmp_path, "/jobs/status")[0] == 200
+
+
+def test_sighup_takes_the_new_certificate_for_new_connections_and_stops_nothing(start, tmp_path):
+    write_certificate(tmp_path, "first")
+    server = start()
+    assert ask(server, tmp_path) == (200, "first")
+    write_certificate(tmp_path, "second")
+    server.signal(signal.SIGHUP)
+    until(lambda: "new connections get the certificate" in server.log, 10, "the reading")
+    assert ask(server, tmp_path) == (200, "second")
+
+
+def test_sighup_with_a_broken_certificate_leaves_the_old_one(start, tmp_path):
+    write_certificate(tmp_path, "first")
+    server = start()
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (trusted / "cert.pem").write_bytes((tmp_path / "cert.pem").read_bytes())
+    (tmp_path / "cert.pem").write_bytes(b"nothing of use")
+    server.signal(signal.SIGHUP)
+    until(lambda: "the certificate stays as it was" in server.log, 10, "the complaint")
+    assert ask(server, trusted) == (200, "first")
+
+
+def refusal(make_server: Starter, *flags: str) -> str:
+    server = make_server(*flags)
+    server.launch()
+    assert server.ended() != 0
+    assert server.log.count("\n") == 1, server.log
+    return server.log
+
+
+def test_half_of_tls_is_refused_with_the_missing_setting(make_server, tmp_path):
+    write_certificate(tmp_path, "x")
+    assert "tls_key" in refusal(make_server, "--tls-cert", str(tmp_path / "cert.pem"))
+    assert "tls_cert" in refusal(make_server, "--tls-key", str(tmp_path / "key.pem"))
+
+
+def test_certificate_that_can_not_be_used_stops_the_start_with_one_line(make_server, tmp_path):
+    both = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    assert "can't read" in refusal(make_server, *both)
+    write_certificate(tmp_path, "x", password=b"secret")
+    assert "protected by a password" in refusal(make_server, *both)
+    write_certificate(tmp_path, "x")
+    key = (tmp_path / "key.pem").read_bytes()
+    write_certificate(tmp_path, "y")
+    (tmp_path / "key.pem").write_bytes(key)
+    assert "can't be used together" in refusal(make_server, *both)
+
+
+def test_server_that_others_can_reach_does_not_start_without_a_token(make_server):
+    line = refusal(make_server, "--host", "0.0.0.0")
+    assert "token create" in line
+    assert "auth" in line
+
+
+def test_server_without_authentication_says_so_at_every_start(make_server):
+    server = make_server("--auth", "off").start()
+    until(lambda: "auth is off" in server.log, 10, "the warning")
+    assert server.call("POST", "/v1/tokens", {"name": "x", "scopes": ["read"]}).status == 201
+    assert server.call("GET", "/v1/jobs").status == 200

@@ -170,6 +170,8 @@ class Server:
         await self._tokens.load()
         self._refuse_to_be_open()
         await self._secrets.load()
+        if self._settings.max_waiting_per_context:
+            await self._store.count_contexts()
         node = await self._store.register(self._name(), self._settings.concurrency, self._clock.now())
         async with asyncio.TaskGroup() as parts:
             engine = parts.create_task(self._engine.run(node))

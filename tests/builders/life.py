@@ -20,6 +20,7 @@ members = st.fixed_dictionaries(
         "deadline": st.sampled_from([20, 4, 1]),
         "retention": st.sampled_from([0, 3]),
         "tags": st.sampled_from([{}, {"a": "1"}, {"a": "2", "b": ""}]),
+        "context": st.sampled_from(["app", "shop"]),
         "queue": st.just("mails"),
         "key": st.just("tenant"),
     },
@@ -36,6 +37,7 @@ patches = st.sampled_from(
         b'{"ttl":1,"deadline":2}',
         b'{"ttl":null,"deadline":null,"key":"k","retention":1}',
         b'{"command":{"type":"exec","cmd":"true","url":null}}',
+        b'{"context":"shop"}',
         b'{"priority":-1}',
     ]
 )

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
@@ -85,6 +87,7 @@ class AddJob:
         self._defaults = defaults_of(settings, sealer)
         self._clock = clock
         self._events = events
+        self._per_context = settings.max_waiting_per_context
         self._keep_keys = round(settings.retention_keys * SECOND)
         self.is_closed = False
 
@@ -99,6 +102,8 @@ class AddJob:
             request = admitted(request, access, self._defaults)
         self._policy.check(request, access.token_id)
         await self.check_room(access)
+        if self._per_context:
+            await self._check_contexts(request.context)
         now = self._clock.now()
         plan = compose_plan(request, self._defaults, now, access.token_id)
         if key is None and request.idempotency_key is None:
@@ -131,6 +136,8 @@ class AddJob:
     async def add_batch(self, drafts: Sequence[Draft], access: Access, key: str | None = None) -> AcceptedBatch:
         """Store all of them or none, durably. `key` stands for the whole batch; errors are those of a single job."""
         await self.check_room(access, len(drafts))
+        if self._per_context:
+            await self._check_contexts(*[draft.row.context for draft in drafts])
         if key is None and not any(draft.key for draft in drafts):
             rows = [draft.row for draft in drafts]
             ids = await self._store.add(rows)
@@ -162,6 +169,17 @@ class AddJob:
                 f"the queue is full: {many} jobs wait (setting max_waiting)",
                 retry_after=FULL_RETRY_AFTER_S,
             )
+
+    async def _check_contexts(self, *contexts: str | UnsetType) -> None:
+        """StoreUnavailable if so many more jobs of these contexts, or of the default one, are too many."""
+        default = self._defaults.context
+        for context, more in Counter(default if one is UNSET else one for one in contexts).items():
+            waiting = await self._store.waiting_in(context)
+            if waiting + more > self._per_context:
+                raise StoreUnavailable(
+                    f"the context {context} is full: {waiting} of its jobs wait (setting max_waiting_per_context)",
+                    retry_after=FULL_RETRY_AFTER_S,
+                )
 
     async def _keyed_rows(self, drafts: Sequence[Draft], access: Access, key: str | None) -> list[NewJob]:
         """The rows with their idempotency keys: their own, or for a batch with a key, the batch's with their place."""

@@ -375,6 +375,14 @@ class Store(TokenStore, SecretStore, AuditStore, Protocol):
         """The number of jobs in each state; costs the same for any number of jobs."""
         ...
 
+    async def count_contexts(self) -> None:
+        """Keep the number of waiting jobs of each context from now on, for `waiting_in`."""
+        ...
+
+    async def waiting_in(self, context: str) -> int:
+        """How many jobs of a context wait; costs the same for any number. Only after `count_contexts`."""
+        ...
+
     async def total_slots(self, now: int, lease: int) -> int:
         """The job slots of all live nodes."""
         ...

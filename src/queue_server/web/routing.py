@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from queue_server.store.asking import asker
+from queue_server.web.callers import caller_of
 from queue_server.web.endpoint import Endpoint, Handler
 
 Methods = Mapping[str, ASGIApp]
@@ -86,6 +88,7 @@ def _head_of(endpoint: Endpoint) -> ASGIApp:
 
 def _application(handler: Handler) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        asker.set(caller_of(scope))
         response = await handler(Request(scope, receive, send))
         await response(scope, receive, send)
 
@@ -96,6 +99,7 @@ def _head(handler: Handler) -> ASGIApp:
     """The head of what GET answers; a body that would be streamed is never begun."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        asker.set(caller_of(scope))
         response = await handler(Request(scope, receive, send))
         await _send_head(send, {"status": response.status_code, "headers": response.raw_headers})
 

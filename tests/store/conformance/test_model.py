@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,7 @@ from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch
 from queue_server.domain.job import Job, NewJob
 from queue_server.domain.lifecycle import Transition, decide, overdue
 from queue_server.domain.outcome import FAILED, SUCCEEDED, Outcome, OutcomeKind
-from queue_server.domain.state import FINAL_STATES
+from queue_server.domain.state import FINAL_STATES, WAITING_STATES
 from queue_server.domain.wishes import CancelWish
 from queue_server.store.contract import Claim, JobFilter, NewOperation, Rule, Slots, Step
 from tests.builders import rules
@@ -65,6 +66,7 @@ class StoreMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.store = self.run(self._open())
         self.node = self.run(self.store.register("here", 9, self.now))
+        self.run(self.store.count_contexts())
         self.store.on_cancel(lambda job_id, claim_seq, _reason: self.heard.append((job_id, claim_seq)))
 
     def teardown(self) -> None:
@@ -204,6 +206,14 @@ class StoreMachine(RuleBasedStateMachine):
         tagged = {job_id for job_id, record in self.model.rows.items() if (record.plan.tags or {}).get("a") == "1"}
         page = self.run(self.store.find_ids(JobFilter(tags={"a": "1"}), after=0, last=self.model.highest, limit=10_000))
         assert set(page.ids) == tagged
+
+    @invariant()
+    def waiting_jobs_of_contexts_are_counted(self) -> None:
+        contexts = {record.context for record in self.model.rows.values()}
+        waiting = Counter(record.context for record in self.model.rows.values() if record.state in WAITING_STATES)
+        assert {one: self.run(self.store.waiting_in(one)) for one in contexts} == {
+            one: waiting[one] for one in contexts
+        }
 
     @invariant()
     def next_due_time_is_known(self) -> None:

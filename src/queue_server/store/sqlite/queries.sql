@@ -3,6 +3,39 @@
 -- The writer's queries take many rows at once ({rows}, see bulk.py) and return one JSON list, so that a batch is few steps:
 -- between any two the driver hands the interpreter's lock back and forth with a busy event loop (docs/decisions/0004).
 
+-- Note from now on, in the connection's own table, how the waiting jobs of contexts become more and fewer.
+-- name: watch_contexts
+create temp table if not exists context_change (context text primary key, change integer not null) without rowid;
+create temp trigger if not exists waiting_added after insert on job when new.state in ('scheduled', 'available')
+begin
+    insert into context_change values (new.context, 1) on conflict (context) do update set change = change + 1;
+end;
+create temp trigger if not exists waiting_deleted after delete on job when old.state in ('scheduled', 'available')
+begin
+    insert into context_change values (old.context, -1) on conflict (context) do update set change = change - 1;
+end;
+create temp trigger if not exists waiting_moved after update of state, context on job
+when (old.state in ('scheduled', 'available')) <> (new.state in ('scheduled', 'available'))
+    or old.context <> new.context and new.state in ('scheduled', 'available')
+begin
+    insert into context_change select old.context, -1 where old.state in ('scheduled', 'available')
+    on conflict (context) do update set change = change - 1;
+    insert into context_change select new.context, 1 where new.state in ('scheduled', 'available')
+    on conflict (context) do update set change = change + 1;
+end;
+
+-- What was noted, as a JSON object.
+-- name: context_changes
+select json_group_object(context, change) from context_change where change <> 0;
+
+-- Forget what was noted.
+-- name: forget_context_changes
+delete from context_change;
+
+-- How many jobs of each context wait.
+-- name: count_contexts
+select context, count(*) from job where state in ('scheduled', 'available') group by context;
+
 -- Keep the next free job id; once per transaction that added jobs.
 -- name: save_next_id
 update sequence set next = ?1 where name = 'job';

@@ -3,10 +3,8 @@
 # pyright: reportUnknownMemberType=false
 # (the driver's stubs name a type that only Python 3.12 has)
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +18,13 @@ from queue_server.domain.outcome import Output
 from queue_server.domain.secret import KeptSecret
 from queue_server.domain.tokens import Token
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
+from queue_server.store.fair_threads import FairThreads
 from queue_server.store.sqlite.acts import act_of_row
 from queue_server.store.sqlite.connection import explain, open_reader
 from queue_server.store.sqlite.finding import find, find_ids
 from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
-from queue_server.store.sqlite.session import QUERIES
 from queue_server.store.sqlite.secrets import secret_of_row
+from queue_server.store.sqlite.session import QUERIES
 from queue_server.store.sqlite.tokens import token_of_row
 
 THREADS = 2
@@ -43,7 +42,7 @@ class Readers:
     def __init__(self, path: Path, monotonic: Callable[[], float]) -> None:
         self._path = path
         self._monotonic = monotonic
-        self._threads = ThreadPoolExecutor(THREADS, "sqlite-reader")
+        self._threads = FairThreads(THREADS, "sqlite-reader")
         self._local = threading.local()
         self._connections: list[apsw.Connection] = []
         self._is_closed = False
@@ -116,7 +115,7 @@ class Readers:
     def close(self) -> None:
         """End the threads and close their connections. Blocks until running reads have ended."""
         self._is_closed = True
-        self._threads.shutdown()
+        self._threads.close()
         for connection in self._connections:
             connection.close()
 
@@ -126,7 +125,7 @@ class Readers:
     async def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
+        return await self._threads.do(lambda: self._answer(question))
 
     def _answer(self, question: Callable[[apsw.Connection], T]) -> T:
         try:

@@ -21,6 +21,7 @@ from queue_server.domain.state import State
 from queue_server.store.contract import Claim, Claimed, Node
 from queue_server.store.queries import load_queries
 from queue_server.store.sqlite.bulk import Row, in_bulk
+from queue_server.store.sqlite.contexts import NO_CHANGES, WaitingContexts
 from queue_server.store.sqlite.rows import (
     RECORD,
     ClaimRow,
@@ -54,10 +55,13 @@ class Session:
         self.counts: Mapping[State, int] = {State(state): count for state, count in self.rows("count")}
         self.arrived: int | None = None
         self.callbacks: list[tuple[int, NewJob]] = []
+        self.contexts: WaitingContexts | None = None
+        self._contexts_before: WaitingContexts | None = None
 
     def begin(self) -> None:
         """Start a transaction that may write."""
         self._before = (self._next_id, self._next_due)
+        self._contexts_before = self.contexts
         self._changes.clear()
         self.arrived = None
         self.callbacks = []
@@ -67,13 +71,17 @@ class Session:
         """Make it durable. After an error nothing of it is."""
         if self._next_id != self._before[0]:
             self._cursor.execute(QUERIES["save_next_id"], (self._next_id,))
+        changes = NO_CHANGES if self.contexts is None else self.contexts.take_changes()
         self._cursor.execute("commit")
+        if self.contexts is not None:
+            self.contexts.apply(changes)
         if self._changes:
             self.counts = {state: count + self._changes[state] for state, count in self.counts.items()}
 
     def rollback(self) -> None:
         """Undo everything since `begin`."""
         self._next_id, self._next_due = self._before
+        self.contexts = self._contexts_before
         self._changes.clear()
         self.arrived = None
         if self._database.in_transaction:
@@ -153,6 +161,10 @@ class Session:
     def find_next_due(self) -> None:
         """Look again when the next scheduled job becomes due, as one may have left that state."""
         self._next_due = self.value("next_due")
+
+    def count_contexts(self) -> None:
+        """Keep the number of waiting jobs of each context from now on."""
+        self.contexts = WaitingContexts(self._cursor)
 
     @property
     def last_id(self) -> int:

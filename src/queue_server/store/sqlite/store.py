@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from queue_server.clock import Clock
 from queue_server.domain.audit import Act
-from queue_server.domain.errors import StoreUnavailable
+from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.job import Attempt, Job, JobRecord, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import Output
@@ -133,6 +133,17 @@ class SqliteStore:
     async def counts(self) -> Mapping[State, int]:
         """See Store.counts: the writer keeps them."""
         return self._writer.session.counts
+
+    async def count_contexts(self) -> None:
+        """See Store.count_contexts."""
+        await self._call(lambda session: session.count_contexts())
+
+    async def waiting_in(self, context: str) -> int:
+        """See Store.waiting_in: the writer keeps it."""
+        contexts = self._writer.session.contexts
+        if contexts is None:
+            raise StoreError("the waiting jobs of contexts are not counted")
+        return contexts.of(context)
 
     async def total_slots(self, now: int, lease: int) -> int:  # noqa: ARG002 (the lock is the lease)
         """See Store.total_slots."""

@@ -102,6 +102,8 @@ def test_expiry_may_be_a_time():
         (b'{"name":"a","queues":["a b"]}', "/queues"),
         (b'{"name":"a","http_targets":"all"}', "/http_targets"),
         (b'{"name":"a","http_allow":["a b"]}', "/http_allow"),
+        (b'{"name":"a","http_allow":["a.example","10.0.0.1/8"]}', "/http_allow/1"),
+        (b'{"name":"a","http_deny":["a.example:99999"]}', "/http_deny/0"),
         (b'{"name":"a","http_deny":[""]}', "/http_deny"),
         (b'{"name":"a","ttl":0}', "/ttl"),
         (b'{"name":"a","ttl":1e300}', "/ttl"),

@@ -201,6 +201,30 @@ def test_tokens_and_their_uses_outlive_a_restart(make_server):
     assert text.encode() not in b"".join(file.read_bytes() for file in server.folder.iterdir())
 
 
+def test_audit_log_tells_who_did_what_and_no_text(make_server):
+    server = make_server()
+    text = cli(server, "token", "create", "--name", "ops", "--scope", "admin").strip()
+    server.start()
+    made = ask(server, "POST", body={"name": "ci", "scopes": ["read"], "contexts": ["shop"]}, token=text).json
+    rotated = ask(server, "POST", f"/{made['id']}/rotate", token=text).json
+    ask(server, "DELETE", f"/{made['id']}", token=text)
+    ask(server, "DELETE", "/99", token=text)
+    answer = server.call("GET", "/v1/audit", headers=bearer(text))
+    acts = [(act["who"], act["action"], act["target"]) for act in answer.json["items"]]
+    assert acts == [
+        ("ops", "revokeToken", "/v1/tokens/2"),
+        ("ops", "rotateToken", "/v1/tokens/2"),
+        ("ops", "createToken", "/v1/tokens/2"),
+        ("command line", "createToken", "/v1/tokens/1"),
+    ]
+    assert {act["details"] for act in answer.json["items"][:3]} == {
+        '{"name":"ci","scopes":["read"],"contexts":["shop"]}'
+    }
+    for secret in (text, made["token"], rotated["token"]):
+        assert secret.encode() not in answer.body
+        assert secret not in server.log
+
+
 def test_last_admin_of_a_server_that_others_can_reach_stays(make_server):
     server = make_server("--host", "0.0.0.0")
     text = cli(server, "token", "create", "--name", "ops", "--scope", "admin").strip()

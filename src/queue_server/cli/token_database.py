@@ -12,14 +12,17 @@ from queue_server.cli.token_columns import TokenItem
 from queue_server.client.results import decode
 from queue_server.clock import SystemClock
 from queue_server.config.settings import Settings
+from queue_server.domain.audit import Act
 from queue_server.domain.reading import read_as
 from queue_server.domain.tokens import Token, TokenRequest
 from queue_server.operations.tokens import Tokens
 from queue_server.store.contract import Store
 from queue_server.store.open import open_store
-from queue_server.web.v1.tokens import new_token_view, token_view
+from queue_server.web.v1.tokens import audit_details, audit_target, new_token_view, token_view
 
 T = TypeVar("T")
+COMMAND_LINE = "command line"
+"""Who has done it, in the audit log."""
 
 
 class TokenDatabase:
@@ -52,6 +55,7 @@ class TokenDatabase:
     def create(self, request: Mapping[str, Any]) -> TokenItem:
         """See Place."""
         made = self._runner.run(self._tokens.create(read_as(msgspec.json.encode(request), TokenRequest)))
+        self._record("createToken", made.token)
         return _item(new_token_view(made, self._clock.now()))
 
     def tokens(self, *, revoked: bool) -> Iterator[TokenItem]:
@@ -64,15 +68,30 @@ class TokenDatabase:
 
     def revoke(self, token_id: int) -> None:
         """See Place. The last one may go: whoever can open the database can make another."""
-        _there(self._runner.run(self._tokens.revoke(token_id)) or None, token_id)
+        self._record("revokeToken", _there(self._runner.run(self._tokens.revoke(token_id)), token_id))
 
     def rotate(self, token_id: int, overlap: float) -> TokenItem:
         """See Place."""
         made = _there(self._runner.run(self._tokens.rotate(token_id, overlap)), token_id)
+        self._record("rotateToken", made.token)
         return _item(new_token_view(made, self._clock.now()))
 
     async def _open(self, settings: Settings) -> Store:
         return open_store(settings, self._clock)
+
+    def _record(self, action: str, token: Token) -> None:
+        """Write it into the audit log, as the server would."""
+        act = Act(
+            at=self._clock.now(),
+            who=COMMAND_LINE,
+            token_id=None,
+            address="",
+            action=action,
+            target=audit_target(token),
+            count=None,
+            details=audit_details(token),
+        )
+        self._runner.run(self._store.add_act(act))
 
     def _shown(self, token: Token) -> TokenItem:
         return _item(token_view(token, self._clock.now()))

@@ -94,7 +94,10 @@ TimeToLive = Annotated[
 
 
 class TargetRules(NamedTuple):
-    """Where http jobs of a token may go, in the words of the settings; None is whatever the settings say."""
+    """Where http jobs of a token may go, in the words of the settings, which go on to hold.
+
+    Without `http_targets` they may go to what is allowed, if something is, else wherever the settings let them.
+    """
 
     http_targets: TargetsWord | None = None
     http_allow: tuple[str, ...] = ()

@@ -172,19 +172,19 @@ class Tokens:
             raise Conflict(f"token {token_id} ({token.name}) is no longer active; create another one")
         return Made(self._tokens[token_id], text)
 
-    async def revoke(self, token_id: int) -> bool:
-        """End a token at once; False if there is no such token. One that was revoked before stays so.
+    async def revoke(self, token_id: int) -> Token | None:
+        """End a token at once; None if there is no such token. One that was revoked before stays so.
 
         Conflict where other machines can connect and nobody could manage tokens any more.
         """
         async with self._changing:
             token = self._tokens.get(token_id)
             if token is None:
-                return False
+                return None
             self._refuse_last(token)
             await self._store.revoke_token(token_id, self._clock.now())
             self._take(await self._store.tokens())
-        return True
+        return self._tokens[token_id]
 
     def get(self, token_id: int) -> Token | None:
         """One token, or None."""

@@ -16,7 +16,8 @@ from queue_server.domain.reading import read_as
 from queue_server.domain.retry import YEAR_S
 from queue_server.domain.tokens import TargetRules, TargetsWord, Token, TokenRequest, TokenState
 from queue_server.operations.tokens import Made, Tokens
-from queue_server.web.answers import JsonResponse
+from queue_server.web.access.auditing import note
+from queue_server.web.answers import JsonResponse, encode
 from queue_server.web.body import read_body
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.parameters import read_query, single_parameters
@@ -172,6 +173,7 @@ class ApiTokens:
     async def create(self, request: Request) -> Response:
         """Make a token."""
         made = await self._tokens.create(read_as(await self._body(request), TokenRequest))
+        _note(request, made.token)
         return JsonResponse(self._once(made), 201, {"Location": f"/v1/tokens/{made.token.id}", **NO_STORE})
 
     async def list(self, request: Request) -> Response:
@@ -193,8 +195,10 @@ class ApiTokens:
 
     async def revoke(self, request: Request) -> Response:
         """End a token."""
-        if not await self._tokens.revoke(_token_id(request)):
+        token = await self._tokens.revoke(_token_id(request))
+        if token is None:
             raise _no_such_token(request)
+        _note(request, token)
         return Response(status_code=204)
 
     async def rotate(self, request: Request) -> Response:
@@ -203,6 +207,7 @@ class ApiTokens:
         made = await self._tokens.rotate(_token_id(request), body.overlap)
         if made is None:
             raise _no_such_token(request)
+        _note(request, made.token)
         return JsonResponse(self._once(made), headers=NO_STORE)
 
     def _view(self, token: Token) -> TokenView:
@@ -240,6 +245,21 @@ def new_token_view(made: Made, now: int) -> NewTokenView:
     """The token with its text."""
     view = token_view(made.token, now)
     return NewTokenView(**{name: getattr(view, name) for name in view.__struct_fields__}, token=made.text)
+
+
+def audit_target(token: Token) -> str:
+    """The token as the audit log names it."""
+    return f"/v1/tokens/{token.id}"
+
+
+def audit_details(token: Token) -> str:
+    """What the audit log keeps of a token; nothing of its text."""
+    kept = {"name": token.name, "scopes": token.scopes, "contexts": token.contexts, "queues": token.queues}
+    return encode({name: value for name, value in kept.items() if value is not None}).decode()
+
+
+def _note(request: Request, token: Token) -> None:
+    note(request, target=audit_target(token), details=audit_details(token))
 
 
 def _token_id(request: Request) -> int:

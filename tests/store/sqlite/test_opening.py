@@ -322,3 +322,11 @@ async def test_store_is_opened_and_migrated_by_the_setting(tmp_path):
     store = open_store(settings, SystemClock())
     assert (await store.register("here", 1, NOW)).id == 1
     await store.close()
+
+
+async def test_new_file_and_its_log_are_their_owners_alone(tmp_path):
+    async with opened(SqliteBackend(tmp_path)) as store:
+        await store.add([new_job()])
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o600}

@@ -3,6 +3,8 @@
 # pyright: reportUnknownMemberType=false
 # (the driver's stubs name a type that only Python 3.12 has)
 
+import contextlib
+import os
 from pathlib import Path
 
 import apsw
@@ -29,6 +31,7 @@ JOURNAL_BYTES = 64 * 1024 * 1024
 def open_writer(path: Path) -> apsw.Connection:
     """The writing connection, with durable commits (WAL, synchronous=FULL) and the newest schema."""
     try:
+        _create_private(path)
         database = _connect(path)
         migrate(database, path)
         database.execute("begin immediate; update sequence set next = next; commit")  # fails here if it can't write
@@ -42,6 +45,7 @@ def migrate_file(path: Path) -> list[str]:
     refuse_network_file_system(path)
     lock = FileLock(path)
     try:
+        _create_private(path)
         database = _connect(path)
         taken = migrate(database, path)
         database.close()
@@ -50,6 +54,12 @@ def migrate_file(path: Path) -> list[str]:
     finally:
         lock.release()
     return taken
+
+
+def _create_private(path: Path) -> None:
+    """A new file is its owner's alone: jobs and outputs are nobody else's. SQLite gives its log the same mode."""
+    with contextlib.suppress(OSError):  # SQLite says it better
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def open_reader(path: Path) -> apsw.Connection:

@@ -29,6 +29,7 @@ TAGS = {
     "tokens": "Who may ask, and for what.",
     "secrets": "Texts that jobs have by their names, and what requests are signed with.",
     "statistics": "The server at a glance.",
+    "audit": "Who has managed what.",
     "first API": "The API of the server that this one replaces; it stays as it is.",
     "service": "For load balancers and supervisors.",
     "documentation": "This document.",

@@ -77,7 +77,7 @@ class AuditLog:
                 path="/v1/audit",
                 scope=Right.ADMIN,
                 handler=self.list,
-                tag="access",
+                tag="audit",
                 operation_id="listAudit",
                 summary="See who has managed what",
                 description="Every action that needs the scope manage or admin and has been carried out.",

@@ -14,6 +14,7 @@ from queue_server.domain.hiding import COMMANDS
 from queue_server.domain.instants import rfc3339
 from queue_server.domain.job import JobRecord, JobRequest
 from queue_server.domain.reading import read_object, read_request, unknown_members
+from queue_server.domain.secret import is_meant_as_secret
 
 DEPTH_LIMIT = 200
 FIXED = ("idempotency_key",)
@@ -103,7 +104,10 @@ def merge(target: bytes | Raw, patch: bytes | Raw, depth: int = 0) -> bytes:
     if depth > DEPTH_LIMIT:
         raise InvalidJob([Problem("", "the JSON is nested too deeply")])
     members: dict[str, Raw] = msgspec.json.decode(target, type=dict[str, Raw]) if _is_object(target) else {}
-    for name, value in msgspec.json.decode(patch, type=dict[str, Raw]).items():
+    changes: dict[str, Raw] = msgspec.json.decode(patch, type=dict[str, Raw])
+    if is_meant_as_secret(members) and is_meant_as_secret(changes):
+        return bytes(patch)  # one secret instead of another, not a mixture of both
+    for name, value in changes.items():
         if bytes(value).strip() == b"null":
             members.pop(name, None)
         else:

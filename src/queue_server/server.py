@@ -322,6 +322,7 @@ def _executors(
         default_timeout=settings.http_timeout,
         connect_timeout=settings.connect_timeout,
         heartbeat_timeout=settings.heartbeat_timeout,
+        max_response=settings.max_response,
         targets=targets,
         limits_of=limits_of,
         now=clock.now,

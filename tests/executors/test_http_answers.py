@@ -96,3 +96,20 @@ def test_cookies_of_one_job_are_not_sent_by_the_next(server: Server, target: Tar
     url = target.on(path, Reply(headers=[("Set-Cookie", "session=1; Path=/")]))
     server.run({"type": "http", "url": url}), server.run({"type": "http", "url": url})
     assert target.of(path)[1].header("Cookie") is None
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_answer_larger_than_the_setting_ends_the_attempt_as_failed(
+    make_server: Starter, target: Target, path: str, *, is_chunked: bool
+) -> None:
+    server = make_server("--max-response", "1MiB", "--output-limit", "1KiB").start()
+
+    def endless() -> Iterator[bytes]:
+        return itertools.repeat(b"x" * 65536)
+
+    job = server.run({"type": "http", "url": target.on(path, Reply(pieces=endless, is_chunked=is_chunked))})
+    assert (job["state"], job["outcome"], job["exit_code"]) == ("failed", "failed", 200)
+    assert job["error"].endswith("it is larger than 1048576 bytes (setting max_response)")
+    assert server.output(job["id"]).startswith(b"x" * 512 + b"\n[... ")
+    just = server.run({"type": "http", "url": target.on(path + "/just", Reply(body=b"x" * MIB))})
+    assert just["state"] == "completed"

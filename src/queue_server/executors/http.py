@@ -6,6 +6,7 @@ A target that answers 202 and `X-Queue-Continue: true` goes on with the job past
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -45,6 +46,7 @@ class HttpExecutor:
         default_timeout: float,
         connect_timeout: float,
         heartbeat_timeout: float = 60.0,
+        max_response: int = sys.maxsize,
         targets: Targets,
         limits_of: Callable[[int | None], TargetLimits] = lambda _: ANYWHERE,
         now: Callable[[], int],
@@ -54,6 +56,7 @@ class HttpExecutor:
         self._output_limit = output_limit
         self._default_timeout = default_timeout
         self._heartbeat_timeout = heartbeat_timeout
+        self._max_response = max_response
         self._client = Client(connect_timeout, targets)
         self._limits_of = limits_of
         self._live = LiveOutputs()
@@ -81,7 +84,7 @@ class HttpExecutor:
     async def _run(self, job: Job, command: HttpCommand, time_left: float | None) -> Outcome:
         timeout = command.timeout or self._default_timeout
         limit = timeout if time_left is None else min(timeout, time_left)
-        response = Response(self._output_limit)
+        response = Response(self._output_limit, self._max_response)
         self._live.add(job.id, job.claim_seq, response)
         try:
             message = message_of(command, job, self._user_agent, self._signature if self._revealer.signing else None)

@@ -1,6 +1,7 @@
 """From an http command to the request that is sent: where to, headers and body."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote_plus
@@ -14,6 +15,7 @@ from queue_server.executors.http_client.client import Message
 from queue_server.executors.http_client.origin import resource_of
 from queue_server.vault.signing import HEADERS as SIGNATURE_HEADERS
 
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -32,7 +34,7 @@ def message_of(command: HttpCommand, job: Job, user_agent: str, sign: Sign | Non
         url = with_query(url, form(command.params))
     resource = resource_of(url)
     head = (
-        f"Host: {resource.origin.place}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\n"
+        f"Host: {resource.origin.place}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         f"{own_headers(job)}Idempotency-Key: {job.id}\r\n"
     )
     if content_type:
@@ -67,6 +69,9 @@ def _is_signed(headers: Mapping[str, object]) -> bool:
 
 def _with_given(own: str, given: Mapping[str, str]) -> str:
     """The job's headers beside ours. It may name its own of all but X-Queue-*, which stay ours."""
+    for name, value in given.items():
+        if _UNSAFE.search(value):  # what a placeholder stands for is not known when the job is checked
+            raise ValueError(f"the header {name} contains a line end or another control character")
     theirs = {name.lower(): (name, value) for name, value in given.items()}  # each once: two Hosts are an attack
     ours = [(name, value) for name, _, value in (line.partition(": ") for line in own.split("\r\n")[:-1])]
     kept = [(name, value) for name, value in ours if name.startswith("X-Queue-") or name.lower() not in theirs]

@@ -252,3 +252,15 @@ async def test_large_body_is_read_in_constant_memory() -> None:
         assert response.size == size
         assert len(response.text) < 1_100_000
         assert peak_kib() - before < 40_000
+
+
+async def test_more_than_is_to_be_read_breaks_off() -> None:
+    connection, response = wired(), Response(10, most=100)
+    with pytest.raises(RequestFailed, match=r"larger than 100 bytes \(setting max_response\)"):
+        await exchange_on(connection, response, [HEAD + b"Content-Length: 102\r\n\r\n", b"x" * 100, b"xx"])
+    assert not connection.is_reusable
+
+
+async def test_flood_of_interim_responses_breaks_off() -> None:
+    with pytest.raises(RequestFailed, match="too many interim responses"):
+        await exchanged([CONTINUE * 10_000, HEAD + b"Content-Length: 0\r\n\r\n"])

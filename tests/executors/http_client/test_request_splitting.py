@@ -117,6 +117,7 @@ def test_what_is_sent_is_exactly_the_request_that_was_meant(command: HttpCommand
         b"host",
         b"user-agent",
         b"accept",
+        b"accept-encoding",
         b"x-queue-job-id",
         b"x-queue-attempt",
         b"x-queue-claim",
@@ -192,3 +193,11 @@ def test_header_values_are_sent_in_utf_8() -> None:
 def test_context_in_the_url_is_one_part_of_it() -> None:
     request, _ = read(sent(HttpCommand(url="http://h/__CONTEXT__?a=__CONTEXT__"), "a/b?c=d&e#f g%é"))
     assert request.target == b"/a%2Fb%3Fc%3Dd%26e%23f%20g%25%C3%A9?a=a%2Fb%3Fc%3Dd%26e%23f%20g%25%C3%A9"
+
+
+@pytest.mark.parametrize("context", ["a\r\nX: evil", "a\nX: evil", "a\rb", "a\0b", "a\x7fb"])
+def test_placeholder_that_stands_for_a_line_end_never_reaches_a_header(context: str) -> None:
+    """A context is checked when a job is added; this holds for one that came into the store by another way."""
+    job = job_of(HttpCommand(url="http://h/", headers={"X-A": "__CONTEXT__"}), context)
+    with pytest.raises(ValueError, match="the header X-A contains a line end"):
+        message_of(fill_http(job.plan.command, values_for(job)), job, AGENT)

@@ -16,6 +16,9 @@ END_OF_HEAD = re.compile(rb"\n\r?\n")  # five times as fast as one that starts w
 HAS_LENGTH = re.compile(rb"^(?:content-length:|transfer-encoding:.*\bchunked[ \t\r]*$)", re.IGNORECASE | re.MULTILINE)
 NO_ANSWER = Response(0)
 
+INTERIM_LIMIT = 32
+"""Interim responses before the real one; a target that sends more keeps us busy."""
+
 
 class Connection(asyncio.Protocol):
     """An asyncio protocol that carries one exchange at a time.
@@ -34,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._response = NO_ANSWER
         self._done: asyncio.Future[None] | None = None
         self._raw_head = b""
+        self._interims = 0
         self._is_head_request = False
         self.is_reusable = False
         self.idle_since = 0.0
@@ -47,6 +51,7 @@ class Connection(asyncio.Protocol):
             raise ConnectionClosed("the connection was closed")
         self._response = response
         self._raw_head = b""
+        self._interims = 0
         self._is_head_request = is_head
         self.is_reusable = False
         self._done = self._loop.create_future()
@@ -124,6 +129,9 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:  # an interim response (RFC 9110 section 15.2): the real one follows
             self._response.begun = 0
+            self._interims += 1
+            if self._interims > INTERIM_LIMIT:
+                raise RequestFailed("too many interim responses")
             return
         self._response.take_head(status, head.removesuffix(b"\r"))
         self._raw_head = b""
@@ -132,8 +140,11 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """See httptools. Responses to HEAD and interim ones have no body, whatever is sent as one."""
-        if self._response.head and not self._is_head_request:
-            self._response.take(body)
+        response = self._response
+        if response.head and not self._is_head_request:
+            response.take(body)
+            if response.size > response.most:
+                self._fail(RequestFailed(f"it is larger than {response.most} bytes (setting max_response)"))
 
     def on_message_complete(self) -> None:
         """See httptools."""
@@ -157,6 +168,8 @@ class Connection(asyncio.Protocol):
 
 
 def _parser_message(error: Exception) -> str:
+    if isinstance(error.__context__, RequestFailed):
+        return str(error.__context__)
     return str(error).partition(" at ")[0] or type(error).__name__
 
 

@@ -1,6 +1,7 @@
 """What came back, kept in constant memory."""
 
 import asyncio
+import sys
 from time import monotonic_ns
 
 from queue_server.domain.outcome import Output, Timings
@@ -16,13 +17,15 @@ class Response(LiveOutput):
 
     `head` is empty until it is complete; `size` counts bytes of the body. `started` is when this object was made,
     `connected` when there was a connection (the same for one that was kept) and `begun` when the first byte came, in
-    nanoseconds of the monotonic clock; 0 is never.
+    nanoseconds of the monotonic clock; 0 is never. Of the body `output_limit` bytes are kept; more than `most` are not
+    read.
     """
 
-    __slots__ = ("_buffer", "_limit", "_text", "begun", "connected", "head", "started", "status")
+    __slots__ = ("_buffer", "_limit", "_text", "begun", "connected", "head", "most", "started", "status")
 
-    def __init__(self, output_limit: int) -> None:
+    def __init__(self, output_limit: int, most: int = sys.maxsize) -> None:
         super().__init__()
+        self.most = most
         self._limit = output_limit
         self._text = b""
         self._buffer: OutputBuffer | None = None

@@ -325,7 +325,7 @@ def test_remembered_verdicts_are_bounded() -> None:
     assert targets.refusal_of_url("http://evil.example/" + "x" * 1000)
     assert targets.refusal_of_url("http://evil.example?" + "x" * 1000)
     assert len(targets._verdicts) <= REMEMBERED
-    assert all(len(url) < 301 for url, _ in targets._verdicts)
+    assert all(len(start) < 301 for start in targets._verdicts)
 
 
 def test_name_of_a_metadata_service_is_refused_wherever_it_leads() -> None:

@@ -74,7 +74,7 @@ class Targets:
     def __init__(self, limits: TargetLimits, surroundings: Surroundings) -> None:
         self._limits = limits
         self._surroundings = surroundings
-        self._verdicts: dict[tuple[str, TargetLimits], str | None] = {}
+        self._verdicts: dict[str | tuple[str, TargetLimits], str | None] = {}
 
     def refusal_of_url(self, url: str, limits: TargetLimits = ANYWHERE) -> str | None:
         """Why a job may not go there as far as is known without resolving the name, None if nothing speaks against it.
@@ -82,11 +82,17 @@ class Targets:
         What is no URL at all, or gets its host from a placeholder, is judged when it runs.
         """
         end = url.find("/", 8)  # of the host, or later
-        key = (url if end < 0 else url[:end]), limits
+        start = url if end < 0 else url[:end]
+        key = start if limits is ANYWHERE else (start, limits)
         try:
             return self._verdicts[key]
         except KeyError:
-            return self._remember(key, self._judge_url(*key))
+            verdict = self._judge_url(start, limits)
+        if len(start) <= LONGEST_REMEMBERED:
+            if len(self._verdicts) >= REMEMBERED:
+                self._verdicts.clear()
+            self._verdicts[key] = verdict
+        return verdict
 
     def refusal_of_name(self, place: Place, limits: TargetLimits = ANYWHERE) -> str | None:
         """Why a host must not even be resolved, None if its addresses decide."""
@@ -116,13 +122,6 @@ class Targets:
         if address is None:
             return self.refusal_of_name(place, limits)
         return self.refusal(place, address, limits)
-
-    def _remember(self, key: tuple[str, TargetLimits], verdict: str | None) -> str | None:
-        if len(key[0]) <= LONGEST_REMEMBERED:
-            if len(self._verdicts) >= REMEMBERED:
-                self._verdicts.clear()
-            self._verdicts[key] = verdict
-        return verdict
 
     def _is_ours(self, place: Place, address: Address) -> str | None:
         """What of the server itself this is: its listener, its database."""

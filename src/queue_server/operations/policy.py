@@ -7,7 +7,7 @@ from queue_server.domain.command import Command, ExecCommand, HttpCommand, Unrea
 from queue_server.domain.errors import InvalidJob, NotAllowed, Problem
 from queue_server.domain.job import JobRequest, Plan
 from queue_server.domain.named import call_problems
-from queue_server.domain.target_items import TargetLimits
+from queue_server.domain.target_items import ANYWHERE, TargetLimits
 from queue_server.domain.targets import Targets
 
 EXEC_OFF = (
@@ -34,11 +34,12 @@ class Policy:
 
         `token_id` is the token that adds it. Names in URLs are not resolved here: that is for when the job runs.
         """
-        self._check_one(job.command, "/command", token_id)
+        limits = ANYWHERE if token_id is None else self._limits_of(token_id)
+        self._check_one(job.command, "/command", limits)
         if job.callback_done is not None:
-            self._check_one(job.callback_done, "/callback_done", token_id)
+            self._check_one(job.callback_done, "/callback_done", limits)
         if job.callback_failed is not None:
-            self._check_one(job.callback_failed, "/callback_failed", token_id)
+            self._check_one(job.callback_failed, "/callback_failed", limits)
 
     def refusal(self, plan: Plan) -> str | None:
         """Why the target of a job that is there already is not allowed, as far as that is known before it runs."""
@@ -51,12 +52,14 @@ class Policy:
 
     def _why_not_run(self, command: ExecCommand) -> str | None:
         if command.name is None:
-            return "only commands that the settings file names run here (setting exec)" if self._exec == "named" else None
+            return (
+                "only commands that the settings file names run here (setting exec)" if self._exec == "named" else None
+            )
         return None if command.name in self._named else f"the settings file names no command {command.name}"
 
-    def _check_one(self, command: Command | Unreadable, path: str, token_id: int | None) -> None:
+    def _check_one(self, command: Command | Unreadable, path: str, limits: TargetLimits) -> None:
         if isinstance(command, HttpCommand):
-            if refusal := self._targets.refusal_of_url(command.url, self._limits_of(token_id)):
+            if refusal := self._targets.refusal_of_url(command.url, limits):
                 raise NotAllowed(f"{path}/url", refusal)
         elif isinstance(command, ExecCommand):
             self._check(command, path)

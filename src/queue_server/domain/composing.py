@@ -23,12 +23,13 @@ SORTED_BYTES = 64 * 1024
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """What applies to a job that names no priority, context or retry, and what seals its secrets."""
+    """What applies to a job that names no priority, context, queue or retry, and what seals its secrets."""
 
     priority: int = 500
     context: str = "default"
     retry: Retry = ONCE
     sealer: Sealer = NO_SEALER
+    queue: str = DEFAULT_QUEUE
 
 
 def compose_plan(
@@ -97,7 +98,7 @@ def compose_row(request: JobRequest, plan: Plan, defaults: Defaults, now: int, o
         command_type(request.command),
         encode_plan(plan),
         None,
-        DEFAULT_QUEUE if request.queue is UNSET else request.queue,
+        defaults.queue if request.queue is UNSET else request.queue,
         request.key,
         overdue_at(plan),
         plan.tags,

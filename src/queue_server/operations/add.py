@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from queue_server.clock import Clock
 from queue_server.config.settings import Settings
@@ -17,13 +18,16 @@ from queue_server.domain.job import JobRecord, JobRequest, NewJob, Once, Plan
 from queue_server.domain.retry import Retry
 from queue_server.domain.secret import Sealer
 from queue_server.domain.state import State
-from queue_server.operations.binding import admitted
+from queue_server.operations.binding import Admission, admission
 from queue_server.operations.policy import Policy
 from queue_server.store.contract import Store
 from queue_server.telemetry.job_events import JobEvents
 
 SECOND = 1_000_000
 FULL_RETRY_AFTER_S = 10
+ACCESSES_KEPT = 1024
+"""Tokens for which it is remembered what they may add."""
+
 TURN_ROWS = 500
 """Rows of a batch that are made before the event loop's others have their turn: a millisecond's work."""
 
@@ -85,6 +89,7 @@ class AddJob:
         self._settings = settings
         self._policy = policy
         self._defaults = defaults_of(settings, sealer)
+        self._admission_of = lru_cache(ACCESSES_KEPT)(self._admission)
         self._clock = clock
         self._events = events
         self._per_context = settings.max_waiting_per_context
@@ -98,22 +103,20 @@ class AddJob:
         JobDeleted when the key stands for another job, or for one that is gone; StoreUnavailable when the server is
         stopping, the queue is full, or the store can't be written: then nothing was stored.
         """
-        if access is not EVERYBODY:
-            request = admitted(request, access, self._defaults)
-        self._policy.check(request, access.token_id)
+        defaults = self._admit(request, access)
         await self.check_room(access)
         if self._per_context:
-            await self._check_contexts(request.context)
+            await self._check_contexts(access, defaults.context if request.context is UNSET else request.context)
         now = self._clock.now()
-        plan = compose_plan(request, self._defaults, now, access.token_id)
+        plan = compose_plan(request, defaults, now, access.token_id)
         if key is None and request.idempotency_key is None:
-            row = compose_row(request, plan, self._defaults, now)
+            row = compose_row(request, plan, defaults, now)
             (job_id,) = await self._store.add((row,))
             if self._events.is_heard:
                 self._events.added(job_id, row)
             return Accepted(job_id, row, plan)
         once = self._once(_one_key(key, request.idempotency_key), fingerprint(request), access, now)
-        row = compose_row(request, plan, self._defaults, now, once)
+        row = compose_row(request, plan, defaults, now, once)
         added = await self._store.add_once((row,))
         if not added.replayed:
             self._events.added(added.ids[0], row)
@@ -121,12 +124,10 @@ class AddJob:
 
     def draft(self, request: JobRequest, access: Access, *, is_keyed: bool) -> Draft:
         """A job of a batch, checked. `is_keyed` says that the batch has an idempotency key; see `add_batch`."""
-        if access is not EVERYBODY:
-            request = admitted(request, access, self._defaults)
-        self._policy.check(request, access.token_id)
+        defaults = self._admit(request, access)
         now = self._clock.now()
-        plan = compose_plan(request, self._defaults, now, access.token_id)
-        row = compose_row(request, plan, self._defaults, now)
+        plan = compose_plan(request, defaults, now, access.token_id)
+        row = compose_row(request, plan, defaults, now)
         if is_keyed:
             return Draft(row, None, _written(request))
         if request.idempotency_key is None:
@@ -137,7 +138,7 @@ class AddJob:
         """Store all of them or none, durably. `key` stands for the whole batch; errors are those of a single job."""
         await self.check_room(access, len(drafts))
         if self._per_context:
-            await self._check_contexts(*[draft.row.context for draft in drafts])
+            await self._check_contexts(access, *[draft.row.context for draft in drafts])
         if key is None and not any(draft.key for draft in drafts):
             rows = [draft.row for draft in drafts]
             ids = await self._store.add(rows)
@@ -151,6 +152,19 @@ class AddJob:
         new = [place for place in range(len(rows)) if place not in added.replayed]
         self._tell([added.ids[place] for place in new], [rows[place] for place in new])
         return AcceptedBatch(added.ids, len(added.replayed))
+
+    def _admit(self, request: JobRequest, access: Access) -> Defaults:
+        """What applies to a job that may be added; NotAllowed or InvalidJob if it may not."""
+        defaults = self._defaults
+        if access is not EVERYBODY:
+            admission = self._admission_of(access)
+            admission.check(request)
+            defaults = admission.defaults
+        self._policy.check(request, access.token_id)
+        return defaults
+
+    def _admission(self, access: Access) -> Admission:
+        return admission(access, self._defaults)
 
     def _tell(self, ids: Sequence[int], rows: Sequence[NewJob]) -> None:
         if self._events.is_heard:
@@ -170,14 +184,14 @@ class AddJob:
                 retry_after=FULL_RETRY_AFTER_S,
             )
 
-    async def _check_contexts(self, *contexts: str | UnsetType) -> None:
-        """StoreUnavailable if so many more jobs of these contexts, or of the default one, are too many."""
-        default = self._defaults.context
-        for context, more in Counter(default if one is UNSET else one for one in contexts).items():
+    async def _check_contexts(self, access: Access, *contexts: str) -> None:
+        """StoreUnavailable if so many more jobs of these contexts are too many."""
+        for context, more in Counter(contexts).items():
             waiting = await self._store.waiting_in(context)
             if waiting + more > self._per_context:
+                many = waiting if access.queues is None else "too many"
                 raise StoreUnavailable(
-                    f"the context {context} is full: {waiting} of its jobs wait (setting max_waiting_per_context)",
+                    f"the context {context} is full: {many} of its jobs wait (setting max_waiting_per_context)",
                     retry_after=FULL_RETRY_AFTER_S,
                 )
 

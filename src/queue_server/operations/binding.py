@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from queue_server.domain.access import Access, Right
-from queue_server.domain.command import Command, ExecCommand, Unreadable
+from queue_server.domain.command import ExecCommand
 from queue_server.domain.composing import Defaults
 from queue_server.domain.errors import NotAllowed
-from queue_server.domain.job import COMMAND_MEMBERS, DEFAULT_QUEUE, JobRecord, JobRequest
+from queue_server.domain.job import COMMAND_MEMBERS, JobRecord, JobRequest
 from queue_server.domain.wishes import Answer, Revision
 from queue_server.store.contract import JobFilter, Rule
 
@@ -25,21 +25,39 @@ class _Typed(msgspec.Struct):
     type: str | UnsetType = UNSET
 
 
-def admitted(request: JobRequest, access: Access, defaults: Defaults) -> JobRequest:
-    """The request as it is added, with the context and queue that its sender is bound to.
+class Admission(msgspec.Struct, frozen=True):
+    """What an access may add. `defaults` have the context and the queue of its jobs that name none."""
 
-    NotAllowed, with the member, where it names others, leaves open which, or has commands that its sender may not add.
-    """
-    if Right.ADD_EXEC not in access.scopes:
-        for name in COMMAND_MEMBERS:
-            _check_command(access, name, getattr(request, name))
-    if not access.is_bound:
-        return request
-    context = _bound(access, "context", access.contexts, request.context, defaults.context)
-    queue = _bound(access, "queue", access.queues, request.queue, DEFAULT_QUEUE)
-    if context is request.context and queue is request.queue:
-        return request
-    return msgspec.structs.replace(request, context=context, queue=queue)
+    access: Access
+    defaults: Defaults
+    may_add_commands: bool
+
+    def check(self, request: JobRequest) -> None:
+        """NotAllowed, with the member, where the access may not add this. On the hot path."""
+        access, defaults = self.access, self.defaults
+        if not self.may_add_commands:
+            if type(request.command) is ExecCommand:
+                raise _no_commands(access, "/command")
+            if type(request.callback_done) is ExecCommand:
+                raise _no_commands(access, "/callback_done")
+            if type(request.callback_failed) is ExecCommand:
+                raise _no_commands(access, "/callback_failed")
+        if access.contexts is not None:
+            context = defaults.context if request.context is UNSET else request.context
+            if context not in access.contexts:
+                raise _out_of_binding(access, "context", access.contexts)
+        if access.queues is not None:
+            queue = defaults.queue if request.queue is UNSET else request.queue
+            if queue not in access.queues:
+                raise _out_of_binding(access, "queue", access.queues)
+
+
+def admission(access: Access, defaults: Defaults) -> Admission:
+    """What the access may add on a server with these defaults. One that is bound to one context adds to that."""
+    own = msgspec.structs.replace(
+        defaults, context=_only(access.contexts, defaults.context), queue=_only(access.queues, defaults.queue)
+    )
+    return Admission(access, own, access.may(Right.ADD_EXEC))
 
 
 def bound(rule: Rule, access: Access) -> Rule:
@@ -64,7 +82,7 @@ def check_changes(changes: Mapping[str, Raw], access: Access, defaults: Defaults
     """NotAllowed where these changes, a merge patch, are allowed for no job. `bound` knows what depends on the job."""
     for name, binding, default in (
         ("context", access.contexts, defaults.context),
-        ("queue", access.queues, DEFAULT_QUEUE),
+        ("queue", access.queues, defaults.queue),
     ):
         if binding is not None and name in changes:
             value = _text_in(changes[name], default)
@@ -95,18 +113,8 @@ def encloses(access: Access, wanted: JobFilter) -> bool:
     )
 
 
-def _bound(access: Access, member: str, binding: Binding, given: str | UnsetType, default: str) -> str | UnsetType:
-    """The value that a member of the request gets."""
-    if binding is None:
-        return given
-    if given is not UNSET:
-        if given in binding:
-            return given
-    elif len(binding) == 1:
-        return next(iter(binding))
-    elif default in binding:
-        return given
-    raise _out_of_binding(access, member, binding)
+def _only(binding: Binding, default: str) -> str:
+    return next(iter(binding)) if binding is not None and len(binding) == 1 else default
 
 
 def _check_revision(record: JobRecord, change: Revision, access: Access) -> None:
@@ -117,13 +125,9 @@ def _check_revision(record: JobRecord, change: Revision, access: Access) -> None
     if not access.may(Right.ADD_EXEC):
         before, after = record.plan, change.plan
         for name, command in after.commands.items():
-            if command != before.commands[name] or after.secrets_in(name) != before.secrets_in(name):
-                _check_command(access, name, command)
-
-
-def _check_command(access: Access, member: str, command: Command | Unreadable | None) -> None:
-    if isinstance(command, ExecCommand):
-        raise _no_commands(access, f"/{member}")
+            is_changed = command != before.commands[name] or after.secrets_in(name) != before.secrets_in(name)
+            if is_changed and isinstance(command, ExecCommand):
+                raise _no_commands(access, f"/{name}")
 
 
 def _no_commands(access: Access, path: str) -> NotAllowed:

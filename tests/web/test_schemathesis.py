@@ -14,12 +14,17 @@ from tests.support.server import Server, running
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 SEED = 20261124
+TOKEN = "the-token-of-the-test"
 
 
 @pytest.fixture
 def quiet_server(tmp_path: Path) -> Iterator[Server]:
-    """A server without commands, whose jobs end at once: they are sent where nobody listens."""
-    with running(tmp_path, "--shutdown-grace", "0", "--connect-timeout", "1") as server:
+    """A server without commands, whose jobs end at once: they are sent where nobody listens.
+
+    It asks for a token from the start: the first one that is made would close it.
+    """
+    flags = ("--shutdown-grace", "0", "--connect-timeout", "1", "--login-limit", "1000000")
+    with running(tmp_path, *flags, environ={"QUEUE_SERVER_ADMIN_TOKEN": TOKEN}) as server:
         yield server
 
 
@@ -29,6 +34,7 @@ def ask(server: Server, folder: Path, *arguments: str) -> None:
         (
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml"), "run"),
             *(f"{server.url}/v1/openapi.json", "--warnings", "off", *arguments),
+            *("--header", f"Authorization: Bearer {TOKEN}"),
         ),
         check=False,
         capture_output=True,

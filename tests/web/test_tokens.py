@@ -186,18 +186,16 @@ def test_tokens_and_their_uses_outlive_a_restart(make_server):
     server = make_server().start()
     made = server.call("POST", "/v1/tokens", {"name": "ops", "scopes": ["admin"]}).json
     text = made["token"]
-    assert works(server, text)
     used = ask(server, "GET", f"/{made['id']}", token=text).json["last_used_at"]
     assert server.stop() == 0
+    assert used in cli(server, "token", "show", "ops", "-o", "json"), "the stop writes it"
     server.start()
     assert server.call("GET", "/v1/jobs").status == 401
     again = ask(server, "GET", f"/{made['id']}", token=text)
-    assert again.status == 200
-    assert again.json["last_used_at"] >= used
+    assert (again.status, again.json["name"]) == (200, "ops")
+    assert again.json["last_used_at"] > used
     assert server.stop() == 0
-    shown = cli(server, "token", "show", "ops", "-o", "json")
-    assert again.json["last_used_at"][:19] in shown
-    assert text not in server.log_file.read_text() + shown
+    assert text not in server.log_file.read_text()
     assert text.encode() not in b"".join(file.read_bytes() for file in server.folder.iterdir())
 
 

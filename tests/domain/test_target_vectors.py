@@ -4,8 +4,13 @@ Each vector is a URL's host and the modes that allow it when the server is bound
 loopback): i for internal, p for public, a for an allowlist that names 198.51.100.7, 8.8.8.8 and .shop.example.
 """
 
-import pytest
+from ipaddress import IPv4Address, IPv6Address
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from queue_server.domain.addresses import judged
 from queue_server.domain.hosts import address_in, canonical_host, place_of
 from queue_server.domain.target_items import Mode
 from queue_server.domain.targets import Surroundings, Targets, read_limits
@@ -345,6 +350,33 @@ def test_what_is_no_host_has_no_canonical_form(host: str) -> None:
 @pytest.mark.parametrize("host", ["app1", "app.example", "x.1a", "0x7f.example1"])
 def test_name_is_no_address(host: str) -> None:
     assert address_in(canonical_host(host)) is None
+
+
+@settings(max_examples=1000, deadline=None)
+@given(authority=st.text(max_size=20) | st.text("0123456789.xX[]:%@\\\uff11\u3002", max_size=30))
+def test_whatever_a_url_says_it_is_judged_or_leads_nowhere(authority: str) -> None:
+    rules = targets("public")
+    url = f"http://{authority}/"
+    try:
+        known = verdict(rules, url)
+    except ValueError:
+        known = None
+    assert rules.refusal_of_url(url) == (None if "__" in url else known)
+
+
+@settings(max_examples=500, deadline=None)
+@given(inner=st.ip_addresses(v=4), low=st.integers(0, 2**64 - 1))
+def test_what_an_address_carries_is_found(inner: IPv4Address, low: int) -> None:
+    number = int(inner)
+    for start in ("::ffff:0:0", "::ffff:0:0:0", "64:ff9b::"):
+        assert judged(IPv6Address(int(IPv6Address(start)) + number)) == (inner,)
+    assert judged(IPv6Address(0x2002 << 112 | number << 80 | low)) == (inner,)
+    assert judged(IPv6Address(0x20010000 << 96 | number << 64 | low))[0] == inner
+    assert judged(IPv6Address(0x20010000 << 96 | low & ~0xFFFFFFFF | number ^ 0xFFFFFFFF))[1] == inner
+    site = 0x0064FF9B0001 << 80
+    high, half = number >> 16, number & 0xFFFF
+    for layout in (number, number << 24, number >> 24 << 64 | (number & 0xFFFFFF) << 32, high << 64 | half << 40):
+        assert number >> 24 == 0 or inner in judged(IPv6Address(site | layout))
 
 
 def test_there_are_enough_vectors() -> None:

@@ -9,7 +9,11 @@ The tables are our own, because what libraries call private changes between thei
 
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+REMEMBERED = 4096
+"""Addresses whose kind is remembered."""
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -101,6 +105,7 @@ _ISATAP_MARKS = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 section 6.1
 _PLAIN_V6 = frozenset({IPv6Address("::"), IPv6Address("::1")})
 
 
+@lru_cache(REMEMBERED)
 def kind_of(address: Address) -> Kind:
     """The kind of this address as it stands; see `judged`."""
     return Kind.METADATA if address in METADATA else _entry(address)[1]
@@ -111,6 +116,7 @@ def block_of(address: Address) -> Network:
     return _entry(address)[0]
 
 
+@lru_cache(REMEMBERED)
 def judged(address: Address) -> tuple[Address, ...]:
     """The addresses by which this one is judged: all must be allowed.
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,8 +48,7 @@ def narrow(port: int) -> Iterator[socket.socket]:
 
 def connections(server: Server) -> int:
     """How many connections of clients the server has, this question's among them."""
-    with open("/proc/net/tcp") as table:
-        lines = [line.split() for line in table][1:]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     port = f":{server.port:04X}"
     return sum(line[1].endswith(port) and line[3] == "01" for line in lines)
 

@@ -260,4 +260,4 @@ def _new_name(request: Request) -> str:
 
 
 def _no_such_secret(request: Request, what: str = "secret") -> HTTPException:
-    return HTTPException(404, f"There is no {what} {request.path_params['name']}")
+    return HTTPException(404, f"There is no {what} {request.path_params['secret_name']}")

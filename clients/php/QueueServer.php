@@ -204,6 +204,32 @@ final class Client
     }
 
     /**
+     * Add a job that runs a command which the server's settings file names, with a value for each of its parameters.
+     * All other members of a job are named as in the API.
+     *
+     * @param array<string, string|int|float|bool> $arguments
+     * @param string|int|null $expect exit codes that mean success
+     * @return Job
+     */
+    public function addNamed(
+        string $name,
+        array $arguments = [],
+        int|float|null $timeout = null,
+        string|int|null $expect = null,
+        mixed ...$job,
+    ): array {
+        $command = self::given([
+            'type' => 'exec',
+            'name' => $name,
+            'arguments' => $arguments ?: null,
+            'timeout' => $timeout,
+            'expect' => $expect,
+        ]);
+
+        return $this->add(['command' => $command] + self::members($job));
+    }
+
+    /**
      * Add many jobs, quickly: up to 10,000 in one request, all of them or none. More are sent in parts of that size,
      * each of which is all or nothing. To go on after an error between the parts, call it again with the same jobs
      * and the `idempotencyKey` of the first call: the parts that are there already (the error's `added`) are not

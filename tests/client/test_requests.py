@@ -145,7 +145,7 @@ def test_members_become_a_job(talk: Talk, stub: Stub) -> None:
     }
 
 
-@pytest.mark.parametrize("members", [{"cmd": "ls"}, {"args": ["ls", "-l"]}])
+@pytest.mark.parametrize("members", [{"cmd": "ls"}, {"args": ["ls", "-l"]}, {"name": "ls", "arguments": {"all": True}}])
 def test_a_command_is_an_exec_job(talk: Talk, stub: Stub, members: dict[str, Any]) -> None:
     stub.tell("POST /v1/jobs", of(job(7, "available"), 201))
     talk.call("add", **members, stdin="x")

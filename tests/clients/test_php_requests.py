@@ -152,6 +152,18 @@ def test_add_exec_takes_a_text_or_a_list(stub: Stub) -> None:
     assert second == {"command": {"type": "exec", "args": ["printf", "%s", "x y"]}}
 
 
+def test_add_named_sends_the_name_and_its_arguments(stub: Stub) -> None:
+    stub.on("/v1/jobs", answer(job(), 201))
+    stub("""
+        $queue->addNamed('thumbnail', ['size' => '9x9', 'count' => 2, 'loud' => true], timeout: 5, priority: 1);
+        $queue->addNamed('cleanup');
+    """)
+    first, second = (request.json for request in stub.of("/v1/jobs"))
+    arguments = {"size": "9x9", "count": 2, "loud": True}
+    assert first["command"] == {"type": "exec", "name": "thumbnail", "arguments": arguments, "timeout": 5}
+    assert second == {"command": {"type": "exec", "name": "cleanup"}}
+
+
 def test_an_option_without_a_name_is_an_error(stub: Stub) -> None:
     with pytest.raises(Thrown, match="named arguments"):
         stub("$queue->addHttp('http://x/', null, [], [], null, null, null, null, 800);")

@@ -143,10 +143,20 @@ def test_expectation_is_checked_against_the_commands_codes():
     assert "from 0 to 255" in of(shell("true", expect=256))["/expect"]
 
 
-def test_exec_command_runs_cmd_or_args():
-    both = "needs cmd (run by the shell) or args (run without one), not both"
-    assert of(shell("true")) == of(shell(args=["true"])) == {}
-    assert of(shell()) == of(shell("true", args=["true"])) == {"": both}
+def test_exec_command_runs_cmd_or_args_or_a_name():
+    just_one = {"": "needs one of cmd (run by the shell), args (run without one) and name (of the settings)"}
+    assert of(shell("true")) == of(shell(args=["true"])) == of(shell(name="a", arguments={"b": 1})) == {}
+    assert of(shell()) == of(shell("true", args=["true"])) == of(shell("true", name="a")) == just_one
+    assert of(shell("true", arguments={})) == {"/arguments": "belongs to a command that is given by its name"}
+
+
+@pytest.mark.parametrize(
+    "name", ["LD_PRELOAD", "LD_", "PYTHONPATH", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "LD_\n"]
+)
+def test_variable_that_makes_programs_run_something_else_is_refused(name):
+    message = "can't be given: it would have programs load or run what their command does not say"
+    assert of(shell("true", env={name: "x"})) == {f"/env/{name}": message}
+    assert of(shell("true", env={f"MY_{name}": "x", "ENVIRONMENT": "x"})) == {}
 
 
 def test_nul_is_refused_wherever_a_program_would_receive_it():
@@ -155,6 +165,7 @@ def test_nul_is_refused_wherever_a_program_would_receive_it():
     assert of(shell(args=["a", "b\0"])) == {"/args/1": message}
     assert of(shell("a", cwd="/\0")) == {"/cwd": message}
     assert of(shell("a", env={"A": "\0"})) == {"/env/A": message}
+    assert of(shell(name="a", arguments={"b/c": "\0"})) == {"/arguments/b~1c": message}
     assert of(shell("a", stdin="\0")) == {}, "it arrives as a byte like any other"
 
 

@@ -103,6 +103,8 @@ WRONG_IN_EXEC = {
     '"stdin":5': "must be a text, not a whole number",
     '"timeout":-1': "must be seconds, more than 0 and at most 604800 (7 days)",
     '"expect":{}': "must be a whole number or a text, not an object",
+    '"name":"a b"': "must be 1 to 64 of letters, digits and the characters . _ -",
+    '"arguments":[]': "must be an object, not a list",
 }
 WRONG_IN_RETRY = {
     '"max_attempts":0': "must be a whole number from 1 to 1000",
@@ -146,7 +148,7 @@ def test_member_of_an_http_command_that_is_wrong_is_named(member):
 
 @pytest.mark.parametrize("member", WRONG_IN_EXEC)
 def test_member_of_an_exec_command_that_is_wrong_is_named(member):
-    others = "" if _name(member) in {"cmd", "args"} else '"cmd":"true",'
+    others = "" if _name(member) in {"cmd", "args", "name"} else '"cmd":"true",'
     command = f'{{"type":"exec",{others}{member}}}'
     assert problems(f'{{"command":{command}}}'.encode()) == {f"/command/{_name(member)}": WRONG_IN_EXEC[member]}
     path = f"/callback_failed/{_name(member)}"
@@ -176,7 +178,7 @@ def test_missing_members_are_named():
     assert problems(b"{}") == {"/command": "is required"}
     assert problems(body({"command": {}})) == {"/command/type": "is required: http or exec"}
     assert problems(body({"command": {"type": "http"}})) == {"/command/url": "is required"}
-    expected = "needs cmd (run by the shell) or args (run without one), not both"
+    expected = "needs one of cmd (run by the shell), args (run without one) and name (of the settings)"
     assert problems(body({"command": {"type": "exec"}})) == {"/command": expected}
 
 

@@ -59,7 +59,9 @@ def no_secrets() -> Revealer:
 @asynccontextmanager
 async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
     """A started executor, stopped at the end."""
-    started = ExecExecutor(**({"output_limit": 1024 * 1024, "default_timeout": 60.0, "revealer": no_secrets()} | settings))
+    started = ExecExecutor(
+        **({"output_limit": 1024 * 1024, "default_timeout": 60.0, "revealer": no_secrets()} | settings)
+    )
     await started.start()
     try:
         yield started
@@ -71,7 +73,11 @@ async def executor(**settings: Any) -> AsyncIterator[ExecExecutor]:
 async def http_executor(**settings: Any) -> AsyncIterator[HttpExecutor]:
     """A started executor of requests, stopped at the end."""
     defaults = {"version": "0", "output_limit": 1024 * 1024, "default_timeout": 60.0, "connect_timeout": 5.0}
-    around = {"now": SystemClock().now, "revealer": no_secrets(), "targets": Targets(read_limits("internal", (), ()), Surroundings())}
+    around = {
+        "now": SystemClock().now,
+        "revealer": no_secrets(),
+        "targets": Targets(read_limits("internal", (), ()), Surroundings()),
+    }
     started = HttpExecutor(**(defaults | around | settings))
     await started.start()
     try:

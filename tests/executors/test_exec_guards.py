@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from queue_server.domain.errors import CannotStart, InvalidSetting
+from queue_server.domain.named import NamedCommand, PathParameter
 from queue_server.domain.outcome import Outcome, OutcomeKind
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.programs import CommandRules
@@ -146,6 +147,16 @@ def test_sandbox_shows_the_machine_but_lets_nothing_be_changed() -> None:
     assert words[:2] == ["made", "hidden"], outcome
     assert "read-only" in words
     assert int(words[-1]) < 8
+
+
+@in_sandbox
+def test_sandboxed_command_reads_where_jobs_may_point() -> None:
+    with open_folder() as folder:
+        (folder / "upload").write_text("uploaded")
+        named = NamedCommand(args=["cat", "{file}"], parameters={"file": PathParameter(within=str(folder))})
+        held_so = CommandRules(commands={"it": named}, wish=rules(**SANDBOXED).wish)
+        outcome = outcome_of(name="it", arguments={"file": f"{folder}/upload"}, settings={"rules": held_so})
+    assert outcome.output.text == b"uploaded", outcome
 
 
 @in_sandbox

@@ -13,7 +13,7 @@ Text = str | Mapping[str, str]
 
 
 class CommandMembers(TypedDict, total=False):
-    """The members of a command; `url` makes it an http one, `cmd` or `args` an exec one."""
+    """The members of a command; `url` makes it an http one, `cmd`, `args` or `name` an exec one."""
 
     url: str
     method: str
@@ -24,6 +24,8 @@ class CommandMembers(TypedDict, total=False):
     body_base64: str
     cmd: str
     args: Sequence[str]
+    name: str
+    arguments: Mapping[str, str | float | bool]
     cwd: str
     env: Mapping[str, Text]
     stdin: Text

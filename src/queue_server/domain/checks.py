@@ -35,13 +35,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 HEADER_RULE = "must not contain line ends, NUL or other control characters"
 _HEADER_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_LOADER_VARIABLE = re.compile(
-    r"(?:LD_|DYLD_|PYTHON|PERL5|RUBY|BASH_FUNC_).*|NODE_OPTIONS|NODE_PATH|BASH_ENV|ENV|IFS|PS4|SHELLOPTS|BASHOPTS|"
-    r"PERLLIB|PERL_[A-Z_]*|PHPRC|PHP_INI_SCAN_DIR|CLASSPATH|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|GCONV_PATH|"
-    r"GLIBC_TUNABLES|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|QUEUE_RUN",
-    re.DOTALL,
+LOADER_VARIABLE = (
+    r"(?:LD_|DYLD_|PYTHON|PERL5|RUBY|BASH_FUNC_)[\s\S]*|PERL_[A-Z_]*|PERLLIB|NODE_OPTIONS|NODE_PATH|BASH_ENV|ENV|IFS|PS4|"
+    r"SHELLOPTS|BASHOPTS|PHPRC|PHP_INI_SCAN_DIR|CLASSPATH|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|GCONV_PATH|"
+    r"GLIBC_TUNABLES|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|QUEUE_RUN"
 )
 """Variables that change which code other programs load, or what a shell or resolver makes of its input."""
+
+_LOADER_VARIABLE = re.compile(LOADER_VARIABLE)
 
 _OWN_HEADERS = frozenset(
     {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"}

@@ -10,7 +10,7 @@ import msgspec
 
 from queue_server.config.settings import Settings
 from queue_server.domain.command import Sandbox
-from queue_server.domain.named import NamedCommand
+from queue_server.domain.named import NamedCommand, PathParameter
 from queue_server.executors.users import User, find_user
 
 
@@ -26,6 +26,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
     file_size: int = 0
     writable: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
 
 
 class Guard(NamedTuple):
@@ -35,6 +36,7 @@ class Guard(NamedTuple):
     limits: list[tuple[int, int]]
     sandbox: Sandbox
     writable: tuple[bytes, ...]
+    readable: tuple[bytes, ...]
 
 
 NO_WISH = Wish()
@@ -63,13 +65,23 @@ def wish_for(name: str, named: NamedCommand, general: Wish) -> Wish:
     if "run_as" in own:
         own["setting"] = f"commands.{name}.run_as"
     writable = (*named.writable, *([named.cwd] if named.cwd else []))
-    return msgspec.structs.replace(general, **own, writable=writable)
+    return msgspec.structs.replace(general, **own, writable=writable, readable=_given_folders(named))
+
+
+def _given_folders(named: NamedCommand) -> tuple[str, ...]:
+    """Where the paths are that jobs give."""
+    folders = [one.within for one in named.parameters.values() if isinstance(one, PathParameter)]
+    return (*folders, *([named.job_cwd] if named.job_cwd else []))
 
 
 def guard_for(wish: Wish) -> Guard:
     """InvalidSetting or CannotStart if the user does not exist or can't be taken on."""
     user = find_user(wish.run_as, wish.setting) if wish.run_as else None
-    return Guard(user, _limits(wish), wish.sandbox, tuple(map(os.fsencode, wish.writable)))
+    return Guard(user, _limits(wish), wish.sandbox, _bytes(wish.writable), _bytes(wish.readable))
+
+
+def _bytes(folders: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(folder) for folder in folders)
 
 
 def _limits(wish: Wish) -> list[tuple[int, int]]:

@@ -106,7 +106,7 @@ class Programs:
 
     def _held(self, guard: Guard, argv: list[bytes], environment: dict[bytes, bytes], directory: bytes) -> Program:
         is_sandboxed = guard.sandbox != "none" and self.sandbox is not None
-        wrapper = sandboxed(self.sandbox or b"", directory, guard.writable, self._hidden) if is_sandboxed else []
+        wrapper = sandboxed(self.sandbox or b"", directory, guard, self._hidden) if is_sandboxed else []
         return Program(argv, environment, directory, wrapper, guard.user and guard.user.identity, guard.limits)
 
     def _directory_for(self, guard: Guard) -> bytes:

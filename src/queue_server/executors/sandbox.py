@@ -10,6 +10,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 
+from queue_server.executors.guards import Guard
+
 PROGRAM = "bwrap"
 WHERE = "/usr/local/bin:/usr/bin:/bin"
 OWN = (b"/tmp", b"/var/tmp", b"/run")
@@ -27,21 +29,22 @@ def find_sandbox() -> bytes | None:
     return os.fsencode(found) if found else None
 
 
-def sandboxed(program: bytes, directory: bytes, writable: Sequence[bytes], hidden: Sequence[bytes]) -> list[bytes]:
+def sandboxed(program: bytes, directory: bytes, guard: Guard, hidden: Sequence[bytes]) -> list[bytes]:
     """The command line before the command's own."""
-    return [program, *_options(directory, writable, hidden), b"--"]
+    return [program, *_options(directory, guard, hidden), b"--"]
 
 
-def _options(directory: bytes, writable: Sequence[bytes], hidden: Sequence[bytes]) -> Iterator[bytes]:
+def _options(directory: bytes, guard: Guard, hidden: Sequence[bytes]) -> Iterator[bytes]:
     yield from _NAMESPACES
     yield from (b"--ro-bind", b"/", b"/", b"--dev", b"/dev", b"--proc", b"/proc")
     for folder in OWN:
         yield from (b"--tmpfs", folder)
     for folder in NAME_SERVICE:
         yield from (b"--ro-bind-try", folder, folder)
-    if any(directory.startswith(folder + b"/") for folder in OWN):
-        yield from (b"--ro-bind", directory, directory)
-    for folder in writable:
+    for folder in (*guard.readable, directory):
+        if folder.startswith(tuple(own + b"/" for own in OWN)):
+            yield from (b"--ro-bind", folder, folder)
+    for folder in guard.writable:
         yield from (b"--bind", folder, folder)
     for file in hidden:
         if os.path.exists(file):  # noqa: PTH110 (bytes)

@@ -139,9 +139,7 @@ async def test_one_denied_address_of_a_name_refuses_all(
     async with target(always()) as place, client(targets=on_loopback(deny=[DENIED])) as sender:
         with forbidden(place.port) as trap:
             names(monkeypatch, sender, *answer)
-            with pytest.raises(
-                TargetRefused, match=r"^target mixed.example leads to [0-9a-f.:]+, which is"
-            ):
+            with pytest.raises(TargetRefused, match=r"^target mixed.example leads to [0-9a-f.:]+, which is"):
                 await fetch(sender, f"http://mixed.example:{place.port}/")
             assert (place.visits, trap.visits()) == (0, 0)
 

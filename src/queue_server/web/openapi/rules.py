@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from queue_server.domain.checks import LOADER_VARIABLE
 from queue_server.domain.command import QUERY_METHODS
 from queue_server.domain.job import JobRequest
 from queue_server.domain.revising import FIXED
@@ -46,8 +47,9 @@ def _not_both(one: str, other: str, *, may_be_null: tuple[str, ...] = ()) -> Key
     return {"not": {"required": [one, other], "properties": given}}
 
 
-def _just(one: str, other: str) -> Keywords:
-    return {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+def _just(one: str, *others: str) -> Keywords:
+    absent = {other: {"type": "null"} for other in others}
+    return {"required": [one], "properties": {one: {"not": {"type": "null"}}, **absent}}
 
 
 _EXPECTED_STATUS: Keywords = {
@@ -146,11 +148,18 @@ RULES: Mapping[str, Keywords] = {
     },
     "HttpCommand/body_base64": {"contentEncoding": "base64", "pattern": BASE64},
     "HttpCommand/expect": _EXPECTED_STATUS,
-    "ExecCommand": {"oneOf": [_just("cmd", "args"), _just("args", "cmd")]},
+    "ExecCommand": {
+        "oneOf": [
+            _just("cmd", "args", "name", "arguments"),
+            _just("args", "cmd", "name", "arguments"),
+            _just("name", "cmd", "args"),
+        ]
+    },
     "ExecCommand/cmd": {"pattern": NO_NUL},
     "ExecCommand/args": {"items": {"type": "string", "pattern": NO_NUL}},
     "ExecCommand/cwd": {"pattern": "^/[^\\x00]*$"},
-    "ExecCommand/env": _TEXTS | {"propertyNames": {"pattern": "^[^\\x00=]+$"}},
+    "ExecCommand/env": _TEXTS
+    | {"propertyNames": {"pattern": "^[^\\x00=]+$", "not": {"pattern": f"^(?:{LOADER_VARIABLE})$"}}},
     "ExecCommand/expect": _EXPECTED_EXIT,
     "RetryWish/retry_on": {
         "anyOf": [*_CODE["anyOf"], {"type": "array", "items": _CODE}, {"type": "null"}],

@@ -87,7 +87,7 @@ def test_expiry_may_be_a_time():
         (b"{}", "/name"),
         (b'{"name":""}', "/name"),
         (b'{"name":"a b"}', "/name"),
-        (b'{"name":"caf\xc3\xa9"}', "/name"),
+        (b'{"name":"\xc3\xa9t\xc3\xa9"}', "/name"),
         (b'{"name":"a\\n"}', "/name"),
         (b'{"name":"%s"}' % (b"x" * 65), "/name"),
         (b'{"name":7}', "/name"),

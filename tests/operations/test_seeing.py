@@ -144,7 +144,7 @@ def test_events_are_those_of_the_jobs_that_are_seen(asking, jobs, runner, exampl
         EventFilter,
         queue=of(*QUEUES, "none"),
         context=of(*CONTEXTS, "none"),
-        job_id=of(*range(1, 30)),
+        job_id=of(*range(1, 251)),
         states=st.none() | st.frozensets(st.sampled_from(State), min_size=1),
     )
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from queue_server.clock import Clock
 from queue_server.domain.access import Access, Right
 from queue_server.domain.batch import JOBS_LIMIT, BatchReader, BatchTooLarge
-from queue_server.domain.errors import NotAllowed, QueueServerError
+from queue_server.domain.errors import InvalidJob, NotAllowed, Problem, QueueServerError
 from queue_server.domain.job import JobRequest
 from queue_server.operations.add import AcceptedBatch, AddJob, Draft
 from queue_server.web.access.caller import access_of
@@ -128,7 +128,7 @@ class _Intake:
         self._is_keyed = is_keyed
         self._reader = BatchReader(job_limit)
         self._drafts: list[Draft] = []
-        self._refusal: NotAllowed | None = None
+        self._refusal: NotAllowed | InvalidJob | None = None
 
     def take(self, piece: bytes, *, is_last: bool) -> Iterator[None]:
         """Read a piece, step by step; HTTPException 413 where the batch has too many jobs or too large a one."""
@@ -163,6 +163,9 @@ class _Intake:
                 self._drafts.append(self._add.draft(job, self._access, is_keyed=self._is_keyed))
         except NotAllowed as error:
             self._refusal = NotAllowed(f"/{len(self._drafts)}{error.path}", str(error))
+        except InvalidJob as error:
+            place = len(self._drafts)
+            self._refusal = InvalidJob([Problem(f"/{place}{wrong.path}", wrong.message) for wrong in error.problems])
 
 
 async def _answer(scope: Scope, send: Send, accepted: AcceptedBatch) -> None:

@@ -12,8 +12,11 @@ from queue_server.store.asking import asker
 
 T = TypeVar("T")
 
-AHEAD = 2
-"""Pieces of work for each thread that are handed over: one that runs, and one so that it need not wait for the next."""
+AHEAD = 1
+"""Pieces of work that are handed to each thread. More would keep it busier, and make another caller's piece wait longer.
+
+Measured beside 100 parallel lists of another caller: a list took 2.4 times as long as alone with 1, 5.8 times with 2.
+"""
 
 WAITING_LIMIT = 1000
 """Pieces of work of one caller that may wait."""

@@ -13,7 +13,7 @@ from queue_server.store.asking import asker
 T = TypeVar("T")
 
 AHEAD = 1
-"""Pieces of work that are handed to each thread. More would keep it busier, and make another caller's piece wait longer.
+"""Pieces of work that are handed to each thread. More would keep it busier, and others waiting.
 
 Measured beside 100 parallel lists of another caller: a list took 2.4 times as long as alone with 1, 5.8 times with 2.
 """

@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,20 @@ from queue_server.executors.programs import CommandRules
 IS_ROOT = os.geteuid() == 0
 STRANGER = "nobody" if IS_ROOT else ""
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
+
+
+def own_processes() -> int:
+    """The threads of all processes of this user: what RLIMIT_NPROC counts."""
+    count = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if folder.stat().st_uid == os.geteuid():
+                count += len(list((folder / "task").iterdir()))
+    return count
+
+
+ROOM = 150 if IS_ROOT else 150 + own_processes()
+"""A limit of processes that leaves room for so many more."""
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can start programs as another user")
 

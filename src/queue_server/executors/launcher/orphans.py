@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from queue_server.executors.launcher.marks import marked_run
-from queue_server.executors.launcher.processes import Process, descendants, kill, processes, signal_group, signal_seen
+from queue_server.executors.launcher.processes import Process, descendants, processes, signal_group, signal_seen
 
 LOOK_EVERY_S = 0.1
 """To look for orphans is to read all of /proc, so it is done at most this often, …"""
 
 LOOK_SHARE = 20
 """… and with at most one part in this many of a core, however many processes the machine has."""
+
+FREEZE_WITHIN_S = 0.5
+"""How long the launcher may be busy with stopping those that go on forking; what is left then has its turn again."""
 
 
 class Orphans:
@@ -58,28 +61,53 @@ class Orphans:
     def _kill_abandoned(self, runs: Mapping[int, int]) -> bool:
         """Say whether there were any. One that can't be killed, as it is another user's, counts once.
 
-        Each is killed the moment it is seen: one that starts its successor and ends may be gone a millisecond later.
+        They are stopped first, all of them: where some are killed while others fork, those take the places that become
+        free within their limit, and the race may never end.
         """
+        frozen: dict[int, Process] = {}
+        deadline = time.monotonic() + FREEZE_WITHIN_S
+        if self._freeze(frozen, runs) > 1:
+            while self._freeze(frozen, runs) and time.monotonic() < deadline:
+                pass
+        for process in frozen.values():
+            if process.parent == self._launcher:
+                self._signal(process.pid, signal.SIGKILL)
+                self._killed.add(process.pid)
+            else:
+                signal_seen(process, signal.SIGKILL)
+        return bool(frozen)
+
+    def _freeze(self, frozen: dict[int, Process], runs: Mapping[int, int]) -> int:
+        """Stop the orphans whose run has ended and all that come from them; how many were not stopped before.
+
+        Each is stopped the moment it is seen: one that starts its successor and ends may be gone a millisecond later.
+        """
+        before = len(frozen)
         seen: list[Process] = []
-        abandoned: set[int] = set()
+        tops: set[int] = set()
         for process in processes():
             seen.append(process)
-            if process.parent == self._launcher and self._is_abandoned(process, runs):
-                self._kill(process.pid)
-                abandoned.add(process.pid)
-        if abandoned:
-            for process in descendants(abandoned, seen):
-                signal_seen(process, signal.SIGKILL)
-        self._killed |= abandoned
-        return bool(abandoned)
+            if process.parent != self._launcher:
+                continue
+            if process.pid not in frozen and self._is_abandoned(process, runs):
+                self._signal(process.pid, signal.SIGSTOP)
+                frozen[process.pid] = process
+            if process.pid in frozen:
+                tops.add(process.pid)
+        for process in descendants(tops, seen):
+            if process.pid not in frozen:
+                signal_seen(process, signal.SIGSTOP)
+                frozen[process.pid] = process
+        return len(frozen) - before
 
-    def _kill(self, pid: int) -> None:
-        """Kill an orphan, and its whole group at once: no fork of a member is fast enough to escape that."""
+    def _signal(self, pid: int, number: int) -> None:
+        """Signal an orphan, and its whole group at once: no fork of a member is fast enough to escape that."""
         with suppress(OSError):
             group = os.getpgid(pid)
             if group != os.getpgid(0):
-                signal_group(group, signal.SIGKILL)
-        kill(pid)
+                signal_group(group, number)
+        with suppress(OSError):
+            os.kill(pid, number)
 
     def _is_abandoned(self, process: Process, runs: Mapping[int, int]) -> bool:
         pid = process.pid

@@ -69,12 +69,6 @@ def limits_of(pid: int) -> bytes:
     return _read(f"/proc/{pid}/limits")
 
 
-def kill(pid: int) -> None:
-    """Kill a child. Nobody else gets its pid before it is reaped."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
-
-
 def signal_seen(process: Process, number: int) -> None:
     """Signal a process that may not be our child: through a pidfd, and only if it is still the one that was seen."""
     with suppress(OSError):

@@ -24,8 +24,8 @@ class Answer:
         return self.headers.get("content-type", "")
 
 
-def connect(port: int, timeout: float = 10, source: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
+def connect(port: int, timeout: float = 10, source: str | None = None) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout, None if source is None else (source, 0))
 
 
 def send_raw(port: int, data: bytes, *, half_close: bool = False, timeout: float = 10) -> bytes:

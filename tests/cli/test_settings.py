@@ -27,6 +27,13 @@ def test_config_show_as_json_has_numbers_and_descriptions(alone: CommandLine) ->
     }
 
 
+def test_config_show_lists_the_commands_of_the_file(alone: CommandLine) -> None:
+    Path(alone.folder, "queue-server.toml").write_text('[commands.hello]\nargs = ["echo", "it is"]\nrun_as = "media"\n')
+    rows = [line.split("\t") for line in alone("config", "show").out.splitlines()]
+    words = "A command that jobs may run by this name, as media."
+    assert rows[len(catalog()) :] == [["commands.hello", "echo 'it is'", "queue-server.toml line 1", words]]
+
+
 def test_config_show_masks_passwords(alone: CommandLine) -> None:
     for form in ("table", "json", "ndjson"):
         ran = alone("config", "show", "-o", form, QUEUE_SERVER_DB="postgresql://me:pa55word@host/db")

@@ -18,7 +18,7 @@ from queue_server.executors.launcher.client import Launcher, Program, Run
 from queue_server.executors.launcher.pipes import READ_SIZE, Streams
 from queue_server.executors.live import LiveOutput, LiveOutputs
 from queue_server.executors.places import Places
-from queue_server.executors.probing import prepare_sandbox
+from queue_server.executors.probing import prepare_sandbox, unheard
 from queue_server.executors.programs import ANY_COMMAND, CommandRules, Programs, encoded
 from queue_server.executors.strayed import has_paths, strayed
 from queue_server.vault.revealing import Revealer
@@ -50,7 +50,7 @@ class ExecExecutor:
         kill_after: float = 5.0,
         places: int | None = None,
         rules: CommandRules = ANY_COMMAND,
-        warn: Callable[[str], None] = print,
+        warn: Callable[[str], None] = unheard,
     ) -> None:
         self._output_limit = output_limit
         self._default_timeout = default_timeout

@@ -34,6 +34,10 @@ def _complain(programs: Programs, why: str, warn: Callable[[str], None]) -> None
     warn(f"commands run without their sandbox (exec_sandbox), which does not work here: {why}")
 
 
+def unheard(_warning: str) -> None:
+    """For who needs no warning."""
+
+
 async def _why_not(launcher: Launcher, programs: Programs, guard: Guard) -> str | None:
     if programs.sandbox is None:
         return f"{PROGRAM} is not installed (package bubblewrap)"

@@ -218,9 +218,11 @@ def _header_problems(headers: dict[str, Text], path: str) -> Iterator[Problem]:
             yield Problem(where, "is not a header name (RFC 9110 section 5.1)")
         elif name.lower() in _OWN_HEADERS:
             yield Problem(where, "is set by the server and can't be given")
-        if not isinstance(value, str):
-            yield from secret_problems(value, where)
-        if _HEADER_UNSAFE.search(value if isinstance(value, str) else _written(value)):
+        text = value
+        if not isinstance(text, str):
+            yield from secret_problems(text, where)
+            text = _written(text)
+        if _HEADER_UNSAFE.search(text):
             yield Problem(where, HEADER_RULE)
 
 

@@ -31,22 +31,19 @@ _ORIGIN = re.compile(r"\A([A-Za-z]+)://(?:[^/?#]*@)?([^/?#]*)")
 
 def holds_secrets(command: Command) -> bool:
     """Whether there is a secret in it. Every job that is added pays for this."""
-    if isinstance(command, HttpCommand):
-        return (
-            ("@" in command.url and _USER_INFO.match(command.url) is not None)
-            or (command.headers is not None and any_secret(command.headers))
-            or (command.params is not None and _is_nested(command.params) and _any_in(command.params.values()))
-            or isinstance(command.body, Secret)
-        )
-    return isinstance(command.stdin, Secret) or (command.env is not None and any_secret(command.env))
-
-
-def any_secret(texts: Mapping[str, Text]) -> bool:
-    """Whether one of these texts is a secret."""
-    for text in texts.values():  # noqa: SIM110 (no generator: this runs for every job that has headers)
-        if type(text) is not str:
-            return True
-    return False
+    if isinstance(command, ExecCommand):
+        texts, other = command.env, command.stdin
+    elif ("@" in command.url and _USER_INFO.match(command.url)) or (
+        (params := command.params) and _is_nested(params) and _any_in(params.values())
+    ):
+        return True
+    else:
+        texts, other = command.headers, command.body
+    if texts:
+        for text in texts.values():  # no generator: this runs for every job that has headers
+            if type(text) is not str:
+                return True
+    return type(other) is Secret
 
 
 def masked(command: Command) -> Command:

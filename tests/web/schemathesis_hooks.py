@@ -50,10 +50,8 @@ def _fitting_token(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tamed(value: Any, *, is_positive: bool) -> Any:
     match value:
-        case {"secret_ref": str()} if is_positive:
-            return {"secret": "x"}
-        case {"kind": "signing", **others} if is_positive:
-            return others
+        case {"secret_ref": str()} | {"kind": "signing"} if is_positive:
+            return {"secret": "x"} if "secret_ref" in value else {k: v for k, v in value.items() if k != "kind"}
         case {"min_delay": _, "max_delay": _, **others} if is_positive:
             return _tamed(others, is_positive=True)
         case dict():

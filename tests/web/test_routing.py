@@ -24,6 +24,11 @@ def echo(name: str) -> Any:
     return handler
 
 
+async def answered(router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    """The router refuses at once, so it is called where there is a loop."""
+    await router(scope, receive, send)
+
+
 def ask(router: Router, method: str, path: str) -> list[Message]:
     """All messages of the answer."""
     sent: list[Message] = []
@@ -34,8 +39,8 @@ def ask(router: Router, method: str, path: str) -> list[Message]:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
-    asyncio.run(router(scope, receive, send))
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [], "state": {}}
+    asyncio.run(answered(router, scope, receive, send))
     return sent
 
 

@@ -26,7 +26,7 @@ from queue_server.web.answers import JSON, PROBLEM, JsonResponse
 V1 = "/v1"
 
 
-STATUSES: Mapping[type[Exception], int] = {WrongState: 409, JobDeleted: 410, KeyMismatch: 422}
+STATUSES: Mapping[type[Exception], int] = {WrongState: 409, Conflict: 409, JobDeleted: 410, KeyMismatch: 422}
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -45,10 +45,9 @@ def failure_of(error: Exception) -> Failure:
             return Failure(400, _summary(error.problems), error.problems)
         case NotAllowed():
             return Failure(403, str(error), (Problem(error.path, str(error)),))
-        case WrongState() | JobDeleted() | KeyMismatch():
-            return Failure(STATUSES[type(error)], str(error))
-        case Conflict():
-            return Failure(409, str(error), (Problem(error.path, str(error)),) if error.path else ())
+        case WrongState() | JobDeleted() | KeyMismatch() | Conflict():
+            path = error.path if isinstance(error, Conflict) else ""
+            return Failure(STATUSES[type(error)], str(error), (Problem(path, str(error)),) if path else ())
         case HTTPException():
             return Failure(error.status_code, error.detail, headers=error.headers)
         case QueueServerError():

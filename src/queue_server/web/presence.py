@@ -23,6 +23,9 @@ CUT_OFF = "cut_off"
 WHOLE = "whole"
 """A function in a request's state that writes a whole answer; see `send_json`."""
 
+BODY = "body"
+"""A function in a request's state that takes its body, or None where not all of it has come; see `read_body`."""
+
 
 class ClientGone(Exception):
     """Nobody waits for the answer any more."""

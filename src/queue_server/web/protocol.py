@@ -27,6 +27,7 @@ from queue_server.web.gate import Gate
 from queue_server.web.heads import (
     HEADERS_LIMIT,
     NOT_HTTP,
+    TOO_MANY_HEADERS,
     URL_LIMIT,
     URL_TOO_LONG,
     check_head,
@@ -36,7 +37,7 @@ from queue_server.web.heads import (
     target_parts,
 )
 from queue_server.web.held import HeldBodies
-from queue_server.web.presence import CUT_OFF, HUNG_UP, WHOLE
+from queue_server.web.presence import BODY, CUT_OFF, HUNG_UP, WHOLE
 from queue_server.web.raw import raw_answer
 from queue_server.web.unsent import Unsent
 
@@ -52,6 +53,9 @@ REST_TIME_S = 30.0
 FRAMING_LIMIT = 64 * 1024
 FRAMING_PER_BYTE = 16
 """Bytes of chunk sizes, extensions and trailers that a body may come with: these, and so many for each of its own."""
+
+SPECIAL = frozenset({b"host", b"transfer-encoding", b"expect"})
+"""Headers that matter here and not only to the application."""
 
 ASGI: ASGIVersions = {"version": "3.0", "spec_version": "2.3"}
 
@@ -91,7 +95,7 @@ class Protocol(HttpToolsProtocol):
             self._gate.turn_away(transport, refusal)
             return
         super().connection_made(transport)
-        self._ways = {CUT_OFF: transport.abort, WHOLE: self._send_whole}
+        self._ways = {CUT_OFF: transport.abort, WHOLE: self._send_whole, BODY: self._take_body}
         self._unsent = Unsent(transport, self.loop)
         self.idle_since = now
         self._limit_head_time()
@@ -152,16 +156,8 @@ class Protocol(HttpToolsProtocol):
         if not self._is_in_head:
             return
         name = name.lower()
-        if name == b"host":
-            self._hosts += 1
-            if value != self._host:
-                check_host(value)
-                self._host = value
-        elif name == b"transfer-encoding":
-            check_transfer_encoding(value)
-            self._is_chunked = True
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        if name in SPECIAL:
+            self._look_at(name, value)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -288,6 +284,30 @@ class Protocol(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
+    def _look_at(self, name: bytes, value: bytes) -> None:
+        """Take what a header says of the request itself."""
+        if name == b"host":
+            self._hosts += 1
+            if value != self._host:
+                check_host(value)
+                self._host = value
+        elif name == b"transfer-encoding":
+            check_transfer_encoding(value)
+            self._is_chunked = True
+        elif value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def _take_body(self) -> bytes | None:
+        """The whole body of the request that is being answered; None where `receive` has to wait for some of it."""
+        cycle = self._answering
+        if cycle is None or cycle.more_body or cycle.disconnected or cycle.response_complete:
+            return None
+        body = bytes(cycle.body)
+        cycle.body.clear()
+        cycle.message_event.clear()
+        self.flow.resume_reading()
+        return body
+
     def _send_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         """Write an answer at once; False, and nothing was written, where the way through ASGI must be taken."""
         cycle = self._answering
@@ -350,6 +370,8 @@ class Protocol(HttpToolsProtocol):
         self._arrived += size
         if self._arrived > FRAMING_LIMIT + HEAD_LIMIT + FRAMING_PER_BYTE * self._body_size:
             self.refuse(TOO_MUCH_FRAMING)
+        elif len(self.headers) > HEADERS_LIMIT:
+            self.refuse(TOO_MANY_HEADERS)  # of its trailers
         elif not self.cycle.response_complete:
             self._held.grow(self, caller_of(cast("Scope", self.cycle.scope)), size)
 

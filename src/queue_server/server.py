@@ -224,7 +224,7 @@ class Server:
             return
         if not self._tokens.lets_anybody_in(self._clock.now()):
             raise CannotStart(
-                f"other machines can reach {address_of(self._listener)}, but no token is there to let them in: make one "
+                f"other machines can reach {address_of(self._listener)}, but no token lets anybody in: make one "
                 "with `queue-server token create --name ops --scope admin`, or listen on 127.0.0.1 (setting host), or "
                 "set auth to off on a private network"
             )

@@ -151,7 +151,8 @@ def test_exec_command_runs_cmd_or_args_or_a_name():
 
 
 @pytest.mark.parametrize(
-    "name", ["LD_PRELOAD", "LD_", "PYTHONPATH", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "LD_\n"]
+    "name",
+    ["LD_PRELOAD", "LD_", "PYTHONPATH", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "LD_\n"],
 )
 def test_variable_that_makes_programs_run_something_else_is_refused(name):
     message = "can't be given: it would have programs load or run what their command does not say"

@@ -162,6 +162,7 @@ def test_events_are_those_of_the_jobs_that_are_seen(asking, jobs, runner, exampl
     assert not any(left), "readers that have gone leave nothing behind"
 
 
+@pytest.mark.timeout(900)
 @EXAMPLES
 def test_numbers_are_those_of_the_jobs_that_are_seen(asking, jobs, runner, examples):
     @limits(examples)
@@ -182,11 +183,12 @@ async def test_own_jobs_are_counted_so_far_and_no_further(asking, store, monkeyp
     assert (await asking.look.status(EVERYBODY)).counts[State.AVAILABLE] == 80
 
 
+@pytest.mark.timeout(900)
 @EXAMPLES
 def test_filter_is_enclosed_where_it_is_for_seen_jobs_only(examples):
     """A token sees its own operations. What it sees of others is not for a single job that is hidden from it."""
 
-    @limits(5 * examples)
+    @limits(examples)
     @given(accesses, accesses, plain_filters)
     def check(who, other, wanted):
         if who.is_bound:

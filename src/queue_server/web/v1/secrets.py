@@ -50,7 +50,7 @@ Overlap = Annotated[
 ]
 
 
-class SecretView(msgspec.Struct, frozen=True, kw_only=True):
+class KeptSecretView(msgspec.Struct, frozen=True, kw_only=True):
     """A kept secret, of which only its name is ever shown."""
 
     name: Annotated[str, Meta(description="Its name.")]
@@ -59,7 +59,7 @@ class SecretView(msgspec.Struct, frozen=True, kw_only=True):
     until: Annotated[Time | None, Meta(description="Until when it signs; null while no newer one has replaced it.")]
 
 
-class NewSecretView(SecretView, frozen=True, kw_only=True):
+class NewSecretView(KeptSecretView, frozen=True, kw_only=True):
     """A signing secret that has just been made."""
 
     secret: Annotated[str, Meta(description="The text, for those who check signatures; shown this once.")]
@@ -68,10 +68,10 @@ class NewSecretView(SecretView, frozen=True, kw_only=True):
         return f"NewSecretView({self.name})"
 
 
-class SecretsView(msgspec.Struct, frozen=True):
+class KeptSecretsView(msgspec.Struct, frozen=True):
     """Kept secrets."""
 
-    items: Annotated[list[SecretView], Meta(description="By name, those of a name oldest first.")]
+    items: Annotated[list[KeptSecretView], Meta(description="By name, those of a name oldest first.")]
 
 
 class PutSecretBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +124,7 @@ class ApiSecrets:
                 tag=TAG,
                 operation_id="listSecrets",
                 summary="List secrets",
-                answers={200: Answer("The secrets, without their texts.", Content(SecretsView))},
+                answers={200: Answer("The secrets, without their texts.", Content(KeptSecretsView))},
                 errors=(503,),
             ),
             Endpoint(
@@ -154,8 +154,8 @@ class ApiSecrets:
                 "name stood for before is gone at once, for jobs that wait as well.",
                 body=(Content(PutSecretBody),),
                 answers={
-                    200: Answer("It replaces the one that was there.", Content(SecretView)),
-                    201: Answer("It is kept.", Content(SecretView)),
+                    200: Answer("It replaces the one that was there.", Content(KeptSecretView)),
+                    201: Answer("It is kept.", Content(KeptSecretView)),
                 },
                 errors=(400, 408, 409, 413, 503),
             ),
@@ -201,7 +201,7 @@ class ApiSecrets:
 
     async def list(self, _request: Request) -> Response:
         """All secrets."""
-        return JsonResponse(SecretsView([_view(secret) for secret in await self._secrets.list()]))
+        return JsonResponse(KeptSecretsView([_view(secret) for secret in await self._secrets.list()]))
 
     async def create(self, request: Request) -> Response:
         """Make a signing secret."""
@@ -236,8 +236,8 @@ class ApiSecrets:
         return await read_body(request.scope, request.receive, self._max_body)
 
 
-def _view(secret: KeptSecret) -> SecretView:
-    return SecretView(
+def _view(secret: KeptSecret) -> KeptSecretView:
+    return KeptSecretView(
         name=secret.name,
         kind=secret.kind,
         created_at=str(rfc3339(secret.created_at)),

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -82,3 +83,27 @@ def test_slow_reader_of_a_large_answer_disturbs_nobody(server: Server, target: T
             channel = stack.enter_context(connect(server.port))
             channel.sendall(b"GET /jobs/get/%d HTTP/1.1\r\nHost: h\r\n\r\n" % job * 5)
         assert server.run({"type": "http", "url": target.on(path)})["state"] == "completed"
+
+
+def test_endless_pipeline_holds_no_more_than_one_read_of_it(server: Server) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+    before = server.memory_kib()
+    with connect(server.port, timeout=2) as channel:
+        sender = threading.Thread(target=send_for_a_while, args=(channel, request * 2000))
+        sender.start()
+        size = 0
+        with contextlib.suppress(TimeoutError, OSError):
+            while sender.is_alive():
+                size += len(channel.recv(1024 * 1024))
+        sender.join()
+    grown = (server.memory_kib() - before) // 1024
+    print(f"{size // 1024} KiB of answers to a client that does not wait for them: memory + {grown} MiB")
+    assert size
+    assert grown < 40
+
+
+def send_for_a_while(channel: socket.socket, data: bytes) -> None:
+    end = time.monotonic() + 5
+    with contextlib.suppress(OSError):
+        while time.monotonic() < end:
+            channel.send(data)

@@ -10,14 +10,14 @@ becomes of answers that nobody takes by unsent.py.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIVersions
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import get_remote_addr
 
@@ -66,6 +66,22 @@ BROKEN_OFF = Failure(400, "the body is shorter than its Content-Length says, or 
 STOPPING = Failure(503, "the server is stopping", headers={"Retry-After": "10"})
 
 
+class Flow(FlowControl):
+    """uvicorn's, but nothing more is read while requests wait for the answers of others before them.
+
+    uvicorn reads on after each answer: a client that sends requests without end would fill the memory with them.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests wait."""
+        if self.read_paused and not self._waiting:
+            super().resume_reading()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection of a client."""
 
@@ -96,6 +112,7 @@ class Protocol(HttpToolsProtocol):
             return
         super().connection_made(transport)
         self._ways = {CUT_OFF: transport.abort, WHOLE: self._send_whole, BODY: self._take_body}
+        self.flow = Flow(transport, self.pipeline)
         self._unsent = Unsent(transport, self.loop)
         self.idle_since = now
         self._limit_head_time()

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, cast
+from types import CoroutineType
+from typing import Any, TypeVar
 
 from queue_server.clock import Clock
 from queue_server.domain.audit import Act
@@ -48,6 +49,8 @@ from queue_server.store.sqlite.writer import Add, AddOnce, Call, Exchange, Write
 PENDING_BYTES_LIMIT = 128 * 1024 * 1024
 """Payload bytes that may wait for the writer; more would only fill the memory while the disk is slow."""
 
+T = TypeVar("T")
+
 BEAT_TIMEOUT_S = 10.0
 
 
@@ -80,15 +83,17 @@ class SqliteStore:
         """See Store.heartbeat."""
         return SqliteHeartbeat(self._writer, node_id)
 
-    async def add_once(self, jobs: Sequence[NewJob]) -> Added:
+    def add_once(self, jobs: Sequence[NewJob]) -> "CoroutineType[Any, Any, Added]":
         """See Store.add_once. StoreUnavailable while too much waits for the disk."""
-        return await self._submit_jobs(AddOnce(self._loop.create_future(), jobs))
+        future: asyncio.Future[Added] = self._loop.create_future()
+        return self._submit_jobs(AddOnce(future, jobs), future)
 
-    async def add(self, jobs: Sequence[NewJob]) -> Sequence[int]:
+    def add(self, jobs: Sequence[NewJob]) -> "CoroutineType[Any, Any, Sequence[int]]":
         """See Store.add. StoreUnavailable while too much waits for the disk."""
-        return await self._submit_jobs(Add(self._loop.create_future(), jobs))
+        future: asyncio.Future[Sequence[int]] = self._loop.create_future()
+        return self._submit_jobs(Add(future, jobs), future)
 
-    async def _submit_jobs(self, work: Add | AddOnce) -> Any:
+    async def _submit_jobs(self, work: Add | AddOnce, future: asyncio.Future[T]) -> T:
         size = 0
         for job in work.jobs:
             size += len(job.payload)
@@ -97,7 +102,7 @@ class SqliteStore:
         self._pending_bytes += size
         try:
             self._writer.submit(work)
-            return await cast("asyncio.Future[Any]", work.future)
+            return await future
         finally:
             self._pending_bytes -= size
 

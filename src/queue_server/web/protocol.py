@@ -39,6 +39,7 @@ from queue_server.web.heads import (
 from queue_server.web.held import HeldBodies
 from queue_server.web.presence import BODY, CUT_OFF, HUNG_UP, WHOLE
 from queue_server.web.raw import raw_answer
+from queue_server.web.signal import Signal
 from queue_server.web.unsent import Unsent
 
 HEAD_LIMIT = 64 * 1024
@@ -100,6 +101,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, gate: Gate, held: HeldBodies, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
+        self._app = cast("ASGI3Application", self.app)
         self._gate = gate
         self._held = held
 
@@ -204,7 +206,7 @@ class Protocol(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        before, app = self.cycle, cast("ASGI3Application", self.app)
+        before, app = self.cycle, self._app
         self.cycle = RequestResponseCycle(
             self.scope,
             self.transport,
@@ -213,7 +215,7 @@ class Protocol(HttpToolsProtocol):
             self.access_logger,
             self.access_log,
             self.server_state.default_headers,
-            asyncio.Event(),
+            Signal(),  # pyright: ignore[reportArgumentType]
             self.expect_100_continue,
             version != "1.0" and self.parser.should_keep_alive(),
             self.on_response_complete,
@@ -299,7 +301,9 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _look_at(self, name: bytes, value: bytes) -> None:
         """Take what a header says of the request itself."""

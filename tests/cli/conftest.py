@@ -6,6 +6,9 @@ import pytest
 from tests.cli.real_server import running_server
 from tests.cli.running import CommandLine
 from tests.cli.stub_server import Stub, running_stub
+from tests.support.fixtures import target
+
+__all__ = ["target"]
 
 
 @pytest.fixture

@@ -5,12 +5,15 @@ The table below is the rule. A request that is not in it fails the test, so that
 
 import http.client
 import json
+import socket
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from queue_server.domain.access import Right, held
+from queue_server.web.access.lasting import LOOK_EVERY_S
 from tests.support.raw import Answer
 from tests.support.server import Server, running
 from tests.support.target import Target
@@ -249,6 +252,31 @@ def test_token_that_is_revoked_or_rotated_ends_without_a_restart(door):
     assert door.ask("GET", "/v1/jobs", rotated).status == 200
     assert door.ask("DELETE", path, ADMIN).status == 204
     assert door.ask("GET", "/v1/jobs", rotated).status == 401
+
+
+def test_stream_ends_soon_after_its_token_is_revoked(door):
+    made = door.ask("POST", "/v1/tokens", ADMIN, {"name": "listener", "scopes": ["read"]}).json
+    with socket.create_connection(("127.0.0.1", door.server.port), 20) as stream:
+        stream.sendall(
+            b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n" % made["token"].encode()
+        )
+        assert b"200 OK" in stream.recv(4096)
+        assert door.ask("DELETE", f"/v1/tokens/{made['id']}", ADMIN).status == 204
+        with suppress(ConnectionResetError):
+            while stream.recv(4096):
+                pass
+
+
+def test_stream_of_a_token_that_stays_goes_on(door):
+    token = door.make(scopes=["read"])
+    with socket.create_connection(("127.0.0.1", door.server.port), 20) as stream:
+        stream.sendall(
+            b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
+        )
+        assert b"200 OK" in stream.recv(4096)
+        stream.settimeout(LOOK_EVERY_S + 2)
+        with pytest.raises(TimeoutError):
+            stream.recv(4096)
 
 
 def test_wrong_tokens_of_one_address_are_limited_and_right_ones_never(tmp_path):

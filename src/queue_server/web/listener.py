@@ -26,7 +26,7 @@ LAST_ANSWERS_S = 5
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the process's life is decided in server.py."""
+    """uvicorn without its signal handlers: the process's life is decided in server/life.py."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -22,6 +22,7 @@ from queue_server.web.access.browsers import Browsers
 from queue_server.web.access.caller import ACCESS, SEND
 from queue_server.web.access.credentials import tokens_in
 from queue_server.web.access.failed_logins import FailedLogins
+from queue_server.web.access.lasting import LastingAnswers
 from queue_server.web.endpoint import Endpoint
 from queue_server.web.errors import Failure, answer
 from queue_server.web.openapi.names import name_of
@@ -55,6 +56,7 @@ class Guard:
         self._is_loopback = is_loopback
         self._browsers = Browsers(settings.allowed_hosts, settings.allowed_origins)
         self._failed = FailedLogins(settings.login_limit)
+        self.lasting = LastingAnswers()
 
     def protect(self, endpoint: Endpoint, application: ASGIApp) -> ASGIApp:
         """The application for those who have the request's right; what manages something goes into the audit log."""
@@ -63,6 +65,8 @@ class Guard:
             return self._open(application)
         if right in MANAGING and endpoint.method != "GET":
             application = audited(self._audit, name_of(endpoint), application)
+        if endpoint.method == "GET":
+            application = self.lasting.noted(application, lambda scope: self._still_admits(scope, right))
 
         def protected(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             headers = dict(scope["headers"])
@@ -134,6 +138,14 @@ class Guard:
             )
         self._failed.failed(address, moment)
         return WRONG_TOKEN
+
+    def _still_admits(self, scope: Scope, right: Right) -> bool:
+        """Whether a request that was admitted would be again."""
+        if self._is_off or (self._is_loopback and not self._tokens.has_any):
+            return True
+        now = self._clock.now()
+        shown = tokens_in(dict(scope["headers"]).get(b"authorization", b""))
+        return any((access := self._tokens.check(token, now)) and right in access.scopes for token in shown)
 
     async def _refuse(
         self, failure: Failure, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send

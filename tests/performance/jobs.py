@@ -11,6 +11,12 @@ def http_job(url: str, priority: int = FIRST) -> bytes:
     return msgspec.json.encode({"priority": priority, "context": "benchmark", "command": command})
 
 
+def late_job(url: str) -> bytes:
+    """A job that runs tomorrow."""
+    job = {"context": "benchmark", "delay": 86_400, "command": {"type": "http", "url": url}}
+    return msgspec.json.encode(job)
+
+
 def batch(url: str, count: int, **members: str) -> bytes:
     """A batch of jobs that are all a little different; `members` are those of each command."""
     commands = [{"type": "http", "url": f"{url}?mailing=1234&recipient={n}"} | members for n in range(count)]

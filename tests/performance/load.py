@@ -22,10 +22,10 @@ class LoadGenerator:
         self.name = "wrk" if wanted != "own" and shutil.which("wrk") else "own"
         self._body = folder / "job.json"
 
-    def post_for(self, seconds: float, port: int, job: bytes, connections: int) -> Work:
+    def post_for(self, seconds: float, port: int, job: bytes, connections: int, token: str = "") -> Work:
         """Post for a time (with wrk whole seconds); BenchmarkError unless all answers were 200."""
         if self.name == "own":
-            arguments = ("--port", port, "--connections", connections, "--seconds", seconds)
+            arguments = ("--port", port, "--connections", connections, "--seconds", seconds, "--token", token)
             return children.work_of(children.program("generator", *arguments), body=job, timeout_s=seconds + MARGIN_S)
         self._body.write_bytes(job)
         duration = f"{math.ceil(seconds)}s"
@@ -34,6 +34,7 @@ class LoadGenerator:
             [*command, f"http://127.0.0.1:{port}/jobs/add"],
             timeout_s=seconds + MARGIN_S,
             BENCH_BODY=str(self._body),
+            BENCH_TOKEN=token,
         )
         if work.failed:
             raise BenchmarkError(f"{work.failed:,} of {work.amount:,} posts were not answered with 200")

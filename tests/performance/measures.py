@@ -8,7 +8,19 @@ import msgspec
 from tests.performance import children
 from tests.performance.figures import Figure
 from tests.performance.jobs import LAST, http_job
-from tests.performance.sections import accepts, batch, both, drain, exec, latency, lists, memory, start, waiting  # noqa: A004
+from tests.performance.sections import (
+    accepts,
+    batch,
+    both,
+    drain,
+    exec,  # noqa: A004
+    guarded,
+    latency,
+    lists,
+    memory,
+    start,
+    waiting,
+)
 from tests.performance.stage import Bench, Stage, ballast_of, running_stage
 
 # Accepts leave jobs waiting, so they come late; memory is looked at after everything but batches, which may be large.
@@ -19,6 +31,7 @@ MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "both": both.measure,
     "waiting": waiting.measure,
     "accepts": accepts.measure,
+    "guarded": guarded.measure,
     "memory": memory.measure,
     "batch": batch.measure,
 }

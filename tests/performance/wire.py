@@ -10,9 +10,11 @@ TIMEOUT_S = 10.0
 IDLE_S = 2.0  # uvicorn closes connections that were idle for 5 s
 
 
-def request(method: str, path: str, port: int, body: bytes = b"") -> bytes:
+def request(method: str, path: str, port: int, body: bytes = b"", token: str = "") -> bytes:
     """The bytes of one request to a server on loopback, keeping the connection alive."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
 
 async def generate(options: argparse.Namespace) -> Work:
     loop, run = asyncio.get_running_loop(), Run(options.requests)
-    message = request("POST", options.path, options.port, sys.stdin.buffer.read())
+    message = request("POST", options.path, options.port, sys.stdin.buffer.read(), options.token)
     connections = [
         (await loop.create_connection(lambda: Connection(run, message), "127.0.0.1", options.port))[1]
         for _ in range(options.connections)
@@ -100,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", default="/jobs/add")
+    parser.add_argument("--token", default="")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--requests", type=int, default=1_000_000_000)
     parser.add_argument("--seconds", type=float, default=600.0)

@@ -1,9 +1,11 @@
--- Posts the body in the file named by BENCH_BODY with wrk and hands in the work done as one line of JSON.
+-- Posts the body in the file named by BENCH_BODY with wrk, with BENCH_TOKEN if there is one, and hands in the work done as one line of JSON.
 local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
 file:close()
+local token = os.getenv("BENCH_TOKEN")
+if token and token ~= "" then wrk.headers["Authorization"] = "Bearer " .. token end
 
 function done(summary, latency, requests)
   local errors = summary.errors

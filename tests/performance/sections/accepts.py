@@ -85,12 +85,14 @@ def of_server(stage: Stage, connections: int) -> Callable[[], Work]:
     return accepting(stage.bench, stage.server.port, stage.server.cpu_s, connections)
 
 
-def accepting(bench: Bench, port: int, cpu_s: Callable[[], float], connections: int) -> Callable[[], Work]:
+def accepting(
+    bench: Bench, port: int, cpu_s: Callable[[], float], connections: int, *, job: bytes = b"", token: str = ""
+) -> Callable[[], Work]:
     """A measurement of how many jobs a server accepts."""
-    job = http_job(bench.target.url(LANE))
+    job = job or http_job(bench.target.url(LANE))
 
     def load() -> Work:
-        return bench.load.post_for(bench.scale.accept_s, port, job, connections)
+        return bench.load.post_for(bench.scale.accept_s, port, job, connections, token)
 
     return lambda: with_cpu(load, cpu_s)
 

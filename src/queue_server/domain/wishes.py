@@ -106,7 +106,7 @@ def revise(record: JobRecord, patch: Patch, defaults: Defaults, now: int, *, tok
     if record.cancel_wished_at is not None:
         return _being_cancelled(record)
     request = patched(record, patch)
-    plan = _plan(record, request, patch, defaults, now, token_id)
+    plan = _plan(record, request, patch, defaults, now, token_id=token_id)
     run_at = due_at(request, now) if patch.moves_due_time else record.run_at
     state = first_state(run_at, now) if patch.moves_due_time else record.state
     row = compose_row(request, plan, defaults, now)
@@ -123,7 +123,7 @@ def retry(record: JobRecord, patch: Patch, defaults: Defaults, now: int, *, toke
     row, run_at, plan = None, now, record.plan
     if patch.members:
         request = patched(record, patch)
-        plan = _plan(record, request, patch, defaults, now, token_id)
+        plan = _plan(record, request, patch, defaults, now, token_id=token_id)
         row = compose_row(request, plan, defaults, now)
         run_at = row.run_at
     plan = msgspec.structs.replace(plan, expires_at=_future(plan.expires_at, now), deadline=_future(plan.deadline, now))
@@ -178,7 +178,7 @@ def _not_of_claim(record: JobRecord, claim_seq: int) -> Refusal | None:
 
 
 def _plan(
-    record: JobRecord, request: JobRequest, patch: Patch, defaults: Defaults, now: int, token_id: int | None
+    record: JobRecord, request: JobRequest, patch: Patch, defaults: Defaults, now: int, *, token_id: int | None
 ) -> Plan:
     """The changed plan. A callback goes on reporting what it reports, and defaults are no reason to change a job.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from queue_server.clock import Clock
 from queue_server.domain.access import Access
 from queue_server.domain.audit import Act
-from queue_server.store.contract import AuditStore
+from queue_server.store.keeping import AuditStore
 from queue_server.telemetry.logs import Log
 
 TEXT_LIMIT = 2000

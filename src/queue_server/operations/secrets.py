@@ -11,7 +11,7 @@ import msgspec
 from queue_server.clock import Clock
 from queue_server.domain.errors import Conflict, InvalidJob, Problem
 from queue_server.domain.secret import KeptSecret, Kind, place_of
-from queue_server.store.contract import NewSecret, SecretStore
+from queue_server.store.keeping import NewSecret, SecretStore
 from queue_server.telemetry.logs import Log
 from queue_server.vault.kept import Kept
 from queue_server.vault.sealing import Vault

@@ -27,7 +27,7 @@ from queue_server.domain.tokens import (
     new_token,
     token_text,
 )
-from queue_server.store.contract import TokenStore
+from queue_server.store.keeping import TokenStore
 
 WRITE_EVERY_S = 60.0
 READ_EVERY_S = 5.0

@@ -1,7 +1,7 @@
 """Kept secrets: what is kept of them, and that each change of one is whole."""
 
 from queue_server.domain.secret import KeptSecret
-from queue_server.store.contract import NewSecret
+from queue_server.store.keeping import NewSecret
 from tests.builders.jobs import NOW, SECOND
 from tests.builders.stores import opened
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import json
 
 from queue_server.domain.secret import KeptSecret, Kind
-from queue_server.store.contract import NewSecret
+from queue_server.store.keeping import NewSecret
 from queue_server.store.sqlite.bulk import Row
 from queue_server.store.sqlite.session import Session
 

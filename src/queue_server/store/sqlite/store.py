@@ -28,13 +28,13 @@ from queue_server.store.contract import (
     JobPage,
     JobQuery,
     NewOperation,
-    NewSecret,
     Node,
     Operation,
     Rule,
     Step,
     Turn,
 )
+from queue_server.store.keeping import NewSecret
 from queue_server.store.sqlite.acts import row_of_act
 from queue_server.store.sqlite.amending import amend, insert_operation
 from queue_server.store.sqlite.connection import open_writer
@@ -44,7 +44,8 @@ from queue_server.store.sqlite.readers import Readers
 from queue_server.store.sqlite.secrets import delete_secret, put_secret, reseal_secrets
 from queue_server.store.sqlite.session import Session
 from queue_server.store.sqlite.tokens import insert_token, note_used
-from queue_server.store.sqlite.writer import Add, AddOnce, Call, Exchange, Writer
+from queue_server.store.sqlite.work import Add, AddOnce, Call, Exchange
+from queue_server.store.sqlite.writer import Writer
 
 PENDING_BYTES_LIMIT = 128 * 1024 * 1024
 """Payload bytes that may wait for the writer; more would only fill the memory while the disk is slow."""

@@ -88,6 +88,13 @@ def test_a_command_has_a_folder_and_variables(qs: CommandLine, stub: Stub) -> No
     assert stub.asked[0].json == {"command": command}
 
 
+def test_a_named_command_has_arguments_that_are_texts_or_json(qs: CommandLine, stub: Stub) -> None:
+    ran = qs("add", "--named", "thumbnail", "--argument", "size=100x100", "--argument", "n:=1.5", "--argument", "e=a=b")
+    assert ran.code == 0, ran.err
+    arguments = {"size": "100x100", "n": 1.5, "e": "a=b"}
+    assert stub.asked[0].json == {"command": {"type": "exec", "name": "thumbnail", "arguments": arguments}}
+
+
 def test_a_connection_that_breaks_makes_no_second_job(qs: CommandLine, stub: Stub) -> None:
     stub.tell("POST /v1/jobs", Answer(201, b"", breaks=True), of(job(7, "available"), 201))
     assert qs("add", URL).out == "7\n"
@@ -125,8 +132,8 @@ def test_a_file_that_is_missing_is_named(qs: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "Give a URL, -- and a command, @FILE, or - for stdin."),
-        (("--",), "Give a URL, -- and a command, @FILE, or - for stdin."),
+        ((), "Give a URL, -- and a command, --named, @FILE, or - for stdin."),
+        (("--",), "Give a URL, -- and a command, --named, @FILE, or - for stdin."),
         (("example.com",), "add -- COMMAND"),
         (("echo", "hi"), "add -- COMMAND"),
         ((URL, "b"), "Give one URL at a time"),
@@ -134,6 +141,12 @@ def test_a_file_that_is_missing_is_named(qs: CommandLine) -> None:
         (("--method", "GET", "--", "ls"), "--method belongs to a URL"),
         (("--param", "a=1", "--", "ls"), "--param belongs to a URL"),
         (("--cwd", "/", URL), "--cwd belongs to a command"),
+        (("--argument", "a=1", URL), "--argument belongs to a command"),
+        (("--argument", "a=1", "--", "ls"), "--argument belongs to a command of the server's settings file"),
+        (("--named", "x", "--body", "a"), "--body belongs to a URL"),
+        (("--named", "x", URL), "--named can't be combined"),
+        (("--named", "x", "--argument", "a"), "must be NAME=VALUE"),
+        (("--named", "x", "--argument", "a:=nope"), "--argument is not JSON"),
         (("--env", "a=1", URL), "--env belongs to a command"),
         (("--tag", "a", URL), "'a' must be NAME=VALUE"),
         (("-", "--idempotency-key", "x"), "--idempotency-key can't be combined with -"),

@@ -18,6 +18,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     json: str | None = None
     body: str | None = None
+    named: str | None = None
+    arguments: tuple[str, ...] = ()
     cwd: str | None = None
     env: tuple[tuple[str, str], ...] = ()
     timeout: float | None = None
@@ -41,15 +43,16 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 OF_REQUESTS = ("method", "params", "headers", "json", "body")
 OF_COMMANDS = ("cwd", "env")
+OF_NAMED = ("named", "arguments")
 OF_RETRY = ("max_attempts", "retry_on", "max_duration")
 PLAIN = ("timeout", "queue", "key", "priority", "context", "delay", "run_at", "ttl", "expires_at", "retention")
-FLAGS = {"params": "--param", "headers": "--header", "tags": "--tag"}
+FLAGS = {"params": "--param", "arguments": "--argument", "headers": "--header", "tags": "--tag"}
 """Options whose flag is not their name."""
 
 
 def url_job(url: str, options: JobOptions) -> bytes:
     """A job that requests the URL."""
-    refuse(options, "belongs to a command; a URL has no such option", OF_COMMANDS)
+    refuse(options, "belongs to a command; a URL has no such option", (*OF_COMMANDS, *OF_NAMED))
     return _job(
         options,
         url=url,
@@ -64,7 +67,15 @@ def url_job(url: str, options: JobOptions) -> bytes:
 def exec_job(arguments: Sequence[str], options: JobOptions) -> bytes:
     """A job that runs the program with its arguments, without a shell."""
     refuse(options, "belongs to a URL; a command has no such option", OF_REQUESTS)
+    refuse(options, "belongs to a command of the server's settings file (--named)", OF_NAMED)
     return _job(options, args=list(arguments), cwd=options.cwd, env=dict(options.env) or None)
+
+
+def named_job(name: str, options: JobOptions) -> bytes:
+    """A job that runs a command which the server's settings file names."""
+    refuse(options, "belongs to a URL; a command has no such option", OF_REQUESTS)
+    arguments = dict(_argument(text) for text in options.arguments) or None
+    return _job(options, name=name, arguments=arguments, cwd=options.cwd, env=dict(options.env) or None)
 
 
 def refuse(options: JobOptions, why: str, names: Sequence[str] = JobOptions.__struct_fields__) -> None:
@@ -106,6 +117,16 @@ def _params(texts: Sequence[str]) -> dict[str, str | list[str]]:
     return {name: items[0] if len(items) == 1 else items for name, items in values.items()}
 
 
+def _argument(text: str) -> tuple[str, str | Raw]:
+    """`a=1` as a text, `a:=1` as the JSON that it is."""
+    name, equals, value = text.partition("=")
+    if not (name.rstrip(":") and equals):
+        raise click.UsageError(f"--argument {text!r} must be NAME=VALUE, or NAME:=JSON.")
+    if not name.endswith(":"):
+        return name, value
+    return name.removesuffix(":"), _json_of(value, "--argument")
+
+
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not (name.strip() and colon):
@@ -115,9 +136,11 @@ def _header(text: str) -> tuple[str, str]:
 
 def _json(text: str | None) -> Raw | None:
     """The text as it was written, so that its numbers stay as they are."""
-    if text is None:
-        return None
+    return None if text is None else _json_of(text, "--json")
+
+
+def _json_of(text: str, option: str) -> Raw:
     try:
         return msgspec.json.decode(text, type=Raw)
     except msgspec.DecodeError as error:
-        raise click.UsageError(f"--json is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
+        raise click.UsageError(f"{option} is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from queue_server.cli.client import connect
-from queue_server.cli.compose import JobOptions, exec_job, refuse, url_job
+from queue_server.cli.compose import JobOptions, exec_job, named_job, refuse, url_job
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.job_columns import job_shape
 from queue_server.cli.job_options import job_options
@@ -36,8 +36,8 @@ class AddCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        """The four ways to call it."""
-        return ["[OPTIONS]", "URL | -- COMMAND... | @FILE | -"]
+        """The five ways to call it."""
+        return ["[OPTIONS]", "URL | -- COMMAND... | --named NAME | @FILE | -"]
 
 
 @click.command("add", cls=AddCommand)
@@ -54,6 +54,14 @@ class AddCommand(click.Command):
 @click.option("--json", metavar="JSON", help="JSON body of the request.")
 @click.option("--body", metavar="TEXT", help="Body of the request.")
 @click.option("--timeout", type=DURATION, help="Time limit of an attempt, such as 20 or 5m.")
+@click.option("--named", metavar="NAME", help="Run the command that the server's settings file has under this name.")
+@click.option(
+    "--argument",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Its parameter, as a text, or NAME:=JSON for a number, true or false; repeatable.",
+)
 @click.option("--cwd", metavar="PATH", help="Folder that a command runs in.")
 @click.option("--env", type=PAIR, multiple=True, metavar="NAME=VALUE", help="Variable of a command; repeatable.")
 @job_options
@@ -82,6 +90,7 @@ def command(
     \b
       add https://example.com/mails          request a URL
       add -- convert in.png out.png          run a command on the server, without a shell
+      add --named thumbnail --argument size=100x100   run a command that the server knows
       add @job.json                          the job as JSON, from a file
       add - < jobs.ndjson                    many jobs from stdin, one JSON object a line
     """  # noqa: D301 (click's mark, an escape: keep these lines)
@@ -111,6 +120,10 @@ def _add_many(form: Format, server: Address) -> Exit:
 def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptions) -> bytes:
     """The job that the command line describes, as JSON."""
     match target, arguments:
+        case (), None if options.named is not None:
+            return named_job(options.named, options)
+        case _ if options.named is not None:
+            raise click.UsageError("--named can't be combined with a URL, a command or a file.")
         case (), [_, *_]:
             return exec_job(arguments, options)
         case (str(path),), None if path.startswith("@"):
@@ -125,7 +138,7 @@ def _job(target: tuple[str, ...], arguments: list[str] | None, options: JobOptio
         case (_, *_), _:
             raise click.UsageError("Give a URL or a command after --, not both.")
         case _:
-            raise click.UsageError("Give a URL, -- and a command, @FILE, or - for stdin.")
+            raise click.UsageError("Give a URL, -- and a command, --named, @FILE, or - for stdin.")
 
 
 def _report(client: Client, job: Job, form: Format, *, wait: bool) -> Exit:

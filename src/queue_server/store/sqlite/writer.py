@@ -1,7 +1,7 @@
 """The one thread that writes.
 
-While a transaction is being written, the next work collects; then all of it shares one commit (group commit). At idle a
-group is one piece of work and waits for nothing.
+While a transaction is being written, the next work collects; then all of it shares one commit (group commit), but for
+large batches (groups.py). At idle a group is one piece of work and waits for nothing.
 
 When a group fails, what follows depends on why:
 
@@ -15,60 +15,21 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 
 from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch, StoreError, StoreUnavailable
-from queue_server.domain.job import NewJob
-from queue_server.domain.lifecycle import Transition
-from queue_server.store.contract import NOTHING_CLAIMED, ArrivalListener, Claim, Turn
+from queue_server.store.contract import NOTHING_CLAIMED, ArrivalListener, Turn
 from queue_server.store.sqlite.adding_once import add_once
 from queue_server.store.sqlite.checkpoints import Checkpoints
 from queue_server.store.sqlite.connection import FATAL, PASSING, explain
+from queue_server.store.sqlite.groups import Groups
 from queue_server.store.sqlite.session import Session
-
-GROUP_LIMIT = 512
-"""Pieces of work in one transaction: enough to make the fsync cheap, few enough to keep answers quick."""
+from queue_server.store.sqlite.work import Add, AddOnce, AnyFuture, Call, Exchange, Work
 
 RETRY_AFTER_S = 5
-
-AnyFuture = asyncio.Future[Any] | Future[Any]
-
-
-class Add(msgspec.Struct, frozen=True):
-    """Jobs to be added, all or none."""
-
-    future: AnyFuture
-    jobs: Sequence[NewJob]
-
-
-class AddOnce(msgspec.Struct, frozen=True):
-    """Jobs with idempotency keys to be added, all or none."""
-
-    future: AnyFuture
-    jobs: Sequence[NewJob]
-
-
-class Exchange(msgspec.Struct, frozen=True):
-    """Transitions to be applied and, after them, jobs to be claimed."""
-
-    future: AnyFuture
-    transitions: Sequence[Transition]
-    claim: Claim | None
-
-
-class Call(msgspec.Struct, frozen=True):
-    """Anything else that is done in a transaction."""
-
-    future: AnyFuture
-    action: Callable[[Session], Any]
-
-
-Work = Add | AddOnce | Exchange | Call
 
 
 class Writer:
@@ -79,6 +40,8 @@ class Writer:
         self._path = path
         self._loop = loop
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._groups = Groups()
+        self._is_ending = False
         self._session = Session(database)
         self._checkpoints = Checkpoints(database)
         self._broken: str | None = None
@@ -120,27 +83,26 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            group, is_last = self._collect()
-            if group:
-                self._write(group)
-                group.clear()  # else a large batch would stay in memory until there is other work
-                self._checkpoint()
-            if is_last:
+            self._collect()
+            if not self._groups:
                 return
+            group = self._groups.next()
+            self._write(group)
+            group.clear()  # else a large batch would stay in memory until there is other work
+            self._checkpoint()
 
-    def _collect(self) -> tuple[list[Work], bool]:
-        """Wait for one piece of work, then take what else has collected."""
-        work, group = self._queue.get(), list[Work]()
-        try:
-            while work is not None and len(group) < GROUP_LIMIT:
-                group.append(work)
-                work = self._queue.get_nowait()
-        except queue.Empty:
-            return group, False
+    def _collect(self) -> None:
+        """Take what has been submitted; wait for a piece of work only where none is left from before."""
+        if not self._groups and not self._is_ending:
+            self._take(self._queue.get())
+        for _ in range(self._queue.qsize()):
+            self._take(self._queue.get_nowait())
+
+    def _take(self, work: Work | None) -> None:
         if work is None:
-            return group, True
-        group.append(work)
-        return group, False
+            self._is_ending = True
+        else:
+            self._groups.put(work)
 
     def _write(self, group: Sequence[Work]) -> None:
         if self._broken:

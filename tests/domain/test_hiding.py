@@ -216,6 +216,8 @@ THEFTS = {
     "line": ("/env/KEY", {"cmd": "env"}),
     "program": ("/stdin", {"args": ["cat"]}),
     "folder": ("/stdin", {"cwd": "/tmp"}),
+    "input": ("/env/KEY", {"stdin": "env"}),
+    "hidden input": ("/env/KEY", {"stdin": {"secret": "env"}}),
     "variable": ("/env/KEY", {"env": {"A_NEW_ONE": "/tmp/evil.so"}}),
     "hidden variable": ("/env/KEY", {"env": {"A_NEW_ONE": {"secret": "/tmp/evil.so"}}}),
 }

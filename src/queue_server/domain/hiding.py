@@ -134,10 +134,11 @@ def _origin(url: str) -> tuple[str, ...]:
 
 
 def _without_texts(command: ExecCommand) -> ExecCommand:
+    """What makes it do what it does, its input too, which may be a script; a variable's secret may be a new one."""
     visible: dict[str, Text] = {
         name: text if isinstance(text, str) else MASKED for name, text in (command.env or {}).items()
     }
-    return msgspec.structs.replace(command, env=visible, stdin=None, timeout=None, expect=None)
+    return msgspec.structs.replace(command, env=visible, timeout=None, expect=None)
 
 
 def _changed_url(url: str, change: Change) -> str:

@@ -89,6 +89,20 @@ def test_outputs_are_for_those_who_may_read_them(guarded: Server, target: Target
     assert (without["exit_code"], "500" in without["error"]) == (500, True)
 
 
+@pytest.mark.parametrize("what", ["complete", "fail"])
+def test_who_may_not_read_sees_no_job_by_reporting_again_what_it_did(
+    guarded: Server, target: Target, path: str, what: str
+) -> None:
+    job = add(guarded, target.on(path, Reply(200 if what == "complete" else 500)), tags={"customer": "acme"})
+    claim = ended(guarded, job)["claim"]
+    report = f"/v1/jobs/{job}/attempts/{claim}/{what}"
+    told = ask(guarded, make_token(guarded, scopes=["add"]), "POST", report)
+    assert (told.status, set(told.json)) == (200, {"id", "state", "attempt", "claim", "created_at"})
+    assert ask(guarded, make_token(guarded, scopes=["add", "read"]), "POST", report).json["tags"] == {
+        "customer": "acme"
+    }
+
+
 def test_what_a_callback_reports_is_an_output_too(guarded: Server, target: Target, path: str) -> None:
     url = target.on(path, Reply(body=b"the output"))
     job = add(guarded, url, callback_done={"type": "http", "url": target.on(f"{path}-done")})
@@ -170,3 +184,27 @@ def test_binding_of_an_operation_holds_after_a_restart(make_server: Starter) -> 
     stranger = make_token(server, scopes=["manage"], contexts=["mail"])
     assert seen(server, stranger, "/v1/operations") == {"items": [], "next_cursor": None}
     assert ask(server, stranger, "POST", f"/v1/operations/{retried}/cancel").status == 404
+
+
+def test_who_may_not_read_outputs_has_no_callback_report_one(guarded: Server, target: Target, path: str) -> None:
+    waiting = add(guarded, target.on(path), delay=1000)
+    callback = {"type": "http", "url": target.on(f"{path}-done"), "method": "POST"}
+    for scopes, status in ((["manage"], 403), (["manage", "read:output"], 200)):
+        token = make_token(guarded, scopes=scopes)
+        changed = ask(guarded, token, "PATCH", f"/v1/jobs/{waiting}", {"callback_done": callback})
+        assert changed.status == status, changed
+        assert status == 200 or "read:output" in changed.json["detail"]
+
+
+def test_who_may_not_read_outputs_sends_no_callback_elsewhere(guarded: Server, target: Target, path: str) -> None:
+    done = {"type": "http", "url": target.on(f"{path}-done"), "method": "POST"}
+    job = ended(guarded, add(guarded, target.on(path, Reply(body=b"the output")), callback_done=done))["id"]
+    (callback,) = seen(guarded, ADMIN, f"/v1/jobs?parent_id={job}")["items"]
+    ended(guarded, callback["id"])
+    elsewhere = {"command": {"url": target.on(f"{path}-elsewhere")}}
+    for scopes, status in ((["manage"], 403), (["manage", "read:output"], 200)):
+        token = make_token(guarded, scopes=scopes)
+        again = ask(guarded, token, "POST", f"/v1/jobs/{callback['id']}/retry", elsewhere)
+        assert again.status == status, again
+        assert status == 200 or again.json["errors"][0]["pointer"] == "/command"
+    assert ask(guarded, make_token(guarded, scopes=["manage"]), "POST", f"/v1/jobs/{job}/retry").status == 200

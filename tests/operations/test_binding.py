@@ -256,7 +256,7 @@ async def test_commands_are_changed_by_those_who_may_add_them(parts, store, node
     with refused(path, "add:exec"):
         await parts.manage.retry(ended, ADDING, patch(**members))
     assert await store.get(waiting) == before
-    assert await parts.manage.revise(waiting, access(Right.ADD_EXEC, Right.MANAGE), patch(**members))
+    assert await parts.manage.revise(waiting, access(Right.ADD_EXEC, Right.MANAGE, Right.READ_OUTPUT), patch(**members))
 
 
 async def test_unchanged_commands_need_no_right(parts, store, node):
@@ -367,6 +367,8 @@ async def test_operation_keeps_who_asked_for_it(parts, store, node):
         (MAIL, {"queue": "default"}, "/changes/queue"),
         (ADDING, {"command": EXEC_JSON}, "/changes/command"),
         (ADDING, {"callback_failed": EXEC_JSON}, "/changes/callback_failed"),
+        (ADDING, {"callback_done": HTTP_JSON}, "/changes/callback_done"),
+        (ADDING, {"callback_done": {"url": "http://example.com/other"}}, "/changes/callback_done"),
     ],
 )
 async def test_changes_that_no_job_may_have_are_refused_at_once(parts, who, changes, path):

@@ -17,6 +17,7 @@ from queue_server.domain.wishes import Answer, Revision
 from queue_server.store.contract import JobFilter, Rule
 
 NAMES_SHOWN = 10
+CALLBACKS = ("callback_done", "callback_failed")
 
 Binding = frozenset[str] | None
 
@@ -63,8 +64,8 @@ def admission(access: Access, defaults: Defaults) -> Admission:
 def bound(rule: Rule, access: Access) -> Rule:
     """The rule for the jobs that the access sees. All others stay as they are.
 
-    NotAllowed, with the member, where it would move a job out of what the access sees, or give it a command of type
-    exec that the access may not add.
+    NotAllowed, with the member, where it would move a job out of what the access sees, give it a command of type exec
+    that the access may not add, or have an output sent that the access may not read.
     """
 
     def bound_rule(record: JobRecord) -> Answer:
@@ -92,6 +93,10 @@ def check_changes(changes: Mapping[str, Raw], access: Access, defaults: Defaults
         for name in COMMAND_MEMBERS:
             if name in changes and _type_in(changes[name]) == "exec":
                 raise _no_commands(access, f"/changes/{name}")
+    if not access.may(Right.READ_OUTPUT):
+        for name in CALLBACKS:
+            if name in changes and bytes(changes[name]).lstrip().startswith(b"{"):
+                raise _no_callback(access, f"/changes/{name}")
 
 
 def within(wanted: JobFilter, access: Access) -> JobFilter:
@@ -128,10 +133,20 @@ def _check_revision(record: JobRecord, change: Revision, access: Access) -> None
             is_changed = command != before.commands[name] or after.secrets_in(name) != before.secrets_in(name)
             if is_changed and isinstance(command, ExecCommand):
                 raise _no_commands(access, f"/{name}")
+    if not access.may(Right.READ_OUTPUT):
+        for name in COMMAND_MEMBERS if record.plan.report is not None else CALLBACKS:
+            command = change.plan.commands[name]
+            if command is not None and command != record.plan.commands[name]:
+                raise _no_callback(access, f"/{name}")
 
 
 def _no_commands(access: Access, path: str) -> NotAllowed:
     return NotAllowed(path, f"the token {access.name} does not have the scope {Right.ADD_EXEC}, which commands need")
+
+
+def _no_callback(access: Access, path: str) -> NotAllowed:
+    why = "which changing a callback needs: it carries an output"
+    return NotAllowed(path, f"the token {access.name} does not have the scope {Right.READ_OUTPUT}, {why}")
 
 
 def _out_of_binding(access: Access, member: str, binding: Iterable[str], *, root: str = "") -> NotAllowed:

@@ -25,9 +25,10 @@ from queue_server.web.body import read_body
 from queue_server.web.classic import job_id_of
 from queue_server.web.endpoint import Answer, Content, Endpoint
 from queue_server.web.v1.jobs import JOB, found
-from queue_server.web.v1.views import Time, job_view
+from queue_server.web.v1.views import Time, job_view, reported_view
 
 SENTENCE_LIMIT = 1000
+WITHOUT_READ = " A token without the scope `read` is shown its id, state, attempt, claim and created_at only."
 
 Heartbeat = Annotated[
     float,
@@ -118,7 +119,7 @@ class Reports:
                 summary="Report that the attempt has succeeded",
                 body=(Content(CompleteBody),),
                 is_body_required=False,
-                answers={200: Answer("The job, which has completed.", JOB)},
+                answers={200: Answer("The job, which has completed." + WITHOUT_READ, JOB)},
                 errors=errors,
             ),
             Endpoint(
@@ -131,7 +132,7 @@ class Reports:
                 summary="Report that the attempt has failed",
                 body=(Content(FailBody),),
                 is_body_required=False,
-                answers={200: Answer("The job, which has failed or is tried again.", JOB)},
+                answers={200: Answer("The job, which has failed or is tried again." + WITHOUT_READ, JOB)},
                 errors=errors,
             ),
         )
@@ -169,8 +170,9 @@ class Reports:
         return await self._report(request, outcome)
 
     async def _report(self, request: Request, outcome: Outcome) -> Response:
-        job = await self._manage.report(job_id_of(request), access_of(request.scope), _claim_of(request), outcome)
-        return JsonResponse(job_view(found(request, job)))
+        access = access_of(request.scope)
+        job = found(request, await self._manage.report(job_id_of(request), access, _claim_of(request), outcome))
+        return JsonResponse(job_view(job) if access.may(Right.READ) else reported_view(job))
 
     def _output(self, text: str) -> Output:
         kept = OutputBuffer(self._output_limit)

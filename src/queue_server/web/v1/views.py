@@ -68,6 +68,16 @@ class JobView(msgspec.Struct, frozen=True, gc=False):
     token_id: Annotated[int | UnsetType, Meta(description="The token that its commands come from; only if one.")]
 
 
+class ReportedView(msgspec.Struct, frozen=True):
+    """As much of a job as a target is told whose token may not see jobs."""
+
+    id: Id
+    state: State
+    attempt: Count
+    claim: Count
+    created_at: Time
+
+
 class JobPageView(msgspec.Struct, frozen=True):
     """A page of jobs. It may hold fewer than `limit`, even none, before the end."""
 
@@ -224,6 +234,11 @@ def job_view(job: JobRecord) -> JobView:
         rfc3339(job.overdue_at) if job.is_continued else None,
         UNSET if plan.token_id is None else plan.token_id,
     )
+
+
+def reported_view(job: JobRecord) -> ReportedView:
+    """A job whose attempt has been reported, for those who may not see jobs."""
+    return ReportedView(job.id, job.state, job.attempt, job.claim_seq, _time(job.created_at))
 
 
 def attempt_view(attempt: Attempt) -> AttemptView:

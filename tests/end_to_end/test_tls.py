@@ -14,7 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from queue_server import __version__
+from queue_server.client import Unreachable
 from queue_server.clock import SystemClock
+from queue_server.domain.errors import InvalidSetting
+from tests.client.talking import AsyncTalk, SyncTalk
 from tests.support.fixtures import Starter
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -22,7 +26,7 @@ from tests.support.waiting import until
 DAY = timedelta(days=1)
 
 
-def write_certificate(folder: Path, name: str, *, password: bytes | None = None) -> None:
+def write_certificate(folder: Path, name: str, *, password: bytes | None = None, is_authority: bool = True) -> None:
     """A self-signed certificate for 127.0.0.1 and its key, as cert.pem and key.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -36,7 +40,7 @@ def write_certificate(folder: Path, name: str, *, password: bytes | None = None)
         .not_valid_before(now - DAY)
         .not_valid_after(now + DAY)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(is_authority, 0 if is_authority else None), critical=True)
         .sign(key, hashes.SHA256())
     )
     lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
@@ -138,3 +142,33 @@ def test_server_without_authentication_says_so_at_every_start(make_server):
     until(lambda: "auth is off" in server.log, 10, "the warning")
     assert server.call("POST", "/v1/tokens", {"name": "x", "scopes": ["read"]}).status == 201
     assert server.call("GET", "/v1/jobs").status == 200
+
+
+@pytest.fixture(params=[SyncTalk, AsyncTalk], ids=["sync", "async"])
+def client(request: pytest.FixtureRequest) -> type[SyncTalk | AsyncTalk]:
+    return request.param
+
+
+def test_client_trusts_the_certificates_that_ssl_cert_file_names(start, tmp_path, client, monkeypatch):
+    write_certificate(tmp_path, "queue", is_authority=False)
+    url = f"https://127.0.0.1:{start().port}"
+    with client(url) as stranger, pytest.raises(Unreachable, match="SSL_CERT_FILE"):
+        stranger.call("stats")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    with client(url) as friend:
+        assert friend.call("stats").version == __version__
+
+
+BROKEN = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "can't read .*none.pem"), (BROKEN, "a certificate that can't be read")]
+)
+def test_client_says_which_certificates_it_cant_read(tmp_path, client, monkeypatch, text, words):
+    file = tmp_path / "none.pem"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with client("https://127.0.0.1:1") as talk, pytest.raises(InvalidSetting, match=words):
+        talk.call("stats")

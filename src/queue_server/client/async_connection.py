@@ -8,7 +8,7 @@ from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import RequestBuilder, StreamRequest
 from pyreqwest.response import Response
 
-from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared
+from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared, understood
 from queue_server.client.errors import ClientError
 from queue_server.client.exchange import Answer, Request, Silence
 from queue_server.client.reading import checked
@@ -60,7 +60,8 @@ class AsyncConnection:
 
     def _client(self, silence: Silence) -> Client:
         if silence not in self._clients:
-            self._clients[silence] = configured(ClientBuilder(), self._options, silence).build()
+            with understood():
+                self._clients[silence] = configured(ClientBuilder(), self._options, silence).build()
         return self._clients[silence]
 
 

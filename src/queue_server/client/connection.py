@@ -7,18 +7,20 @@ Traps of pyreqwest 0.15, found by trying:
 - the time limit of a read belongs to a client, not to a request, so answers that may be silent have their own client.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
 from pyreqwest.client import BaseClientBuilder
-from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
+from pyreqwest.exceptions import BuilderError, DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
 from queue_server import __version__
 from queue_server.client.address import Address
+from queue_server.client.certificates import FILE_VARIABLE, trusted, unusable
 from queue_server.client.errors import Unreachable
 from queue_server.client.exchange import Answer, Request, Silence
 
@@ -30,6 +32,7 @@ USER_AGENT = f"queue-server-python/{__version__}"
 ANSWER_HEADERS = ("retry-after", "location", "content-range", "idempotent-replayed")
 
 _NOT_CONNECTED = "client error (Connect)"
+_NOT_TRUSTED = "invalid peer certificate"
 
 C = TypeVar("C", bound=BaseClientBuilder)
 B = TypeVar("B", bound=BaseRequestBuilder)
@@ -61,7 +64,18 @@ def configured(builder: C, options: Options, silence: Silence) -> C:
     if silence is not Silence.ENDLESS:
         held = LONGEST_HOLD_S if silence is Silence.HELD else 0.0
         builder = builder.read_timeout(timedelta(seconds=options.timeout + held))
+    if certificates := trusted(address.url):
+        builder = builder.add_root_certificate_pem(certificates)
     return builder.no_proxy() if address.is_loopback else builder
+
+
+@contextmanager
+def understood() -> Generator[None]:
+    """InvalidSetting where a client can't be built, as it is only with certificates that are none."""
+    try:
+        yield
+    except BuilderError:
+        raise unusable() from None
 
 
 def prepared(builder: B, request: Request) -> B:
@@ -85,6 +99,8 @@ def no_answer(url: str, error: PyreqwestError, *, was_reached: bool) -> Unreacha
     if _NOT_CONNECTED not in causes:
         return Unreachable(f"the connection to {url} broke ({reason})", was_reached=was_reached)
     hint = "is the server running? start it with: queue-server serve"
+    if reason.startswith(_NOT_TRUSTED):
+        hint = f"if it should be trusted, name a file with it or with its authority in the variable {FILE_VARIABLE}"
     return Unreachable(f"can't reach {url} ({reason}); {hint}", is_refused=True, was_reached=was_reached)
 
 

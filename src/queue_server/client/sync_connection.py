@@ -8,7 +8,7 @@ from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
 
-from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared
+from queue_server.client.connection import Options, answer_of, configured, no_answer, prepared, understood
 from queue_server.client.errors import ClientError
 from queue_server.client.exchange import Answer, Request, Silence
 from queue_server.client.interruptible import interruptible
@@ -62,7 +62,8 @@ class SyncConnection:
     def _client(self, silence: Silence) -> SyncClient:
         with self._lock:
             if silence not in self._clients:
-                self._clients[silence] = configured(SyncClientBuilder(), self._options, silence).build()
+                with understood():
+                    self._clients[silence] = configured(SyncClientBuilder(), self._options, silence).build()
             return self._clients[silence]
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.cli.running import PROGRAM, CommandLine, Ran
 from tests.cli.stub_server import Stub
 from tests.support.server import Server, free_port
+from tests.support.waiting import until
 
 TEXT = re.compile(r"qs_[0-9A-Za-z]{43}\n")
 NOBODY = "QUEUE_SERVER_URL"
@@ -212,6 +213,18 @@ def test_commands_ask_the_server_that_has_the_database(here: Alone, started: sub
     assert here("token", "list", "--revoked", "-o", "id", QUEUE_SERVER_TOKEN=text).out == "2\n1\n"
 
 
+def test_server_that_listens_elsewhere_than_the_settings_say_has_to_be_named(
+    here: Alone, started: subprocess.Popen[bytes]
+) -> None:
+    settings = here.folder / "queue-server.toml"
+    port = int(settings.read_text().split("=")[1])
+    _wait_for(started, port)
+    settings.write_text(f"port = {free_port()}\n")
+    refused = here("token", "list")
+    assert (refused.code, "open" in refused.err, "--server" in refused.err) == (5, True, True), refused
+    assert here("token", "list", "--server", f"http://127.0.0.1:{port}").code == 0
+
+
 def test_token_made_without_a_server_opens_it_later(here: Alone, tmp_path: Path) -> None:
     text = created(here, "ops", "--scope", "admin", "--db", f"sqlite:///{tmp_path}/q.db")
     server = Server(tmp_path)
@@ -255,8 +268,6 @@ def test_help_of_each_command_loads_nothing_slow(name: str) -> None:
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
-    from tests.support.waiting import until
-
     def is_ready() -> bool:
         assert process.poll() is None
         try:

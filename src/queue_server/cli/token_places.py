@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.options import DEFAULT_SERVER, server_option
 from queue_server.cli.setting_options import config_option, setting_options
 from queue_server.cli.terminal import say
@@ -81,6 +82,11 @@ def place_of(server: "Address", db: str | None, config: str | None) -> AbstractC
     try:
         database = TokenDatabase(settings)
     except StoreInUse:
+        if not _answers(url):
+            raise CommandError(
+                f"a server has {path} open, but none answers at {url}; name its address with --server",
+                Exit.UNREACHABLE,
+            ) from None
         return _server(_with_url(server, url))
     say(f"no server is running on {path}; working on it directly")
     return database
@@ -102,12 +108,16 @@ def _is_to_open(path: Path, url: str) -> bool:
     """Whether to try the database. A new one is made only if no server answers where its server would listen."""
     if path.exists():
         return os.access(path, os.R_OK | os.W_OK)
+    return not _answers(url)
+
+
+def _answers(url: str) -> bool:
     parts = urlsplit(url)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 80), PROBE_S):
-            return False
+            return True
     except OSError:
-        return True
+        return False
 
 
 def _url_of(settings: Settings) -> str:

@@ -309,6 +309,13 @@ def test_what_is_managed_is_in_the_audit_log_with_who_and_how_many(door):
     assert token not in json.dumps(acts)
 
 
+def test_signing_secret_that_is_made_is_named_in_the_audit_log(door):
+    assert door.ask("POST", "/v1/secrets", ADMIN, {"name": "partner"}).status == 201
+    (act, *_) = door.ask("GET", "/v1/audit?limit=1", ADMIN).json["items"]
+    assert (act["action"], act["target"]) == ("createSigningSecret", "/v1/secrets/partner")
+    assert door.ask("DELETE", "/v1/secrets/partner", ADMIN).status == 204
+
+
 PAGES = [
     ({"Origin": "http://evil.com"}, 403),
     ({"Origin": "null"}, 403),

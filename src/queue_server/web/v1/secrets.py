@@ -17,6 +17,7 @@ from queue_server.domain.retry import YEAR_S
 from queue_server.domain.secret import MASK, KeptSecret, SecretName
 from queue_server.operations.secrets import Made, Secrets
 from queue_server.vault.kept import DEFAULT_SIGNING
+from queue_server.web.access.auditing import note
 from queue_server.web.answers import JsonResponse
 from queue_server.web.body import read_body
 from queue_server.web.endpoint import Answer, Content, Endpoint
@@ -206,7 +207,9 @@ class ApiSecrets:
     async def create(self, request: Request) -> Response:
         """Make a signing secret."""
         body = read_as(await self._body(request) or b"{}", CreateSecretBody)
-        return _once(await self._secrets.create_signing(body.name), 201)
+        made = await self._secrets.create_signing(body.name)
+        note(request, target=f"/v1/secrets/{body.name}")
+        return _once(made, 201)
 
     async def put(self, request: Request) -> Response:
         """Keep a secret."""

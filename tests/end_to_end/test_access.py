@@ -273,7 +273,10 @@ def test_stream_of_a_token_that_stays_goes_on(door):
         stream.sendall(
             b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
         )
-        assert b"200 OK" in stream.recv(4096)
+        opening = b""
+        while b"id: " not in opening:
+            opening += stream.recv(4096)
+        assert b"200 OK" in opening
         stream.settimeout(LOOK_EVERY_S + 2)
         with pytest.raises(TimeoutError):
             stream.recv(4096)

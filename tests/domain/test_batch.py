@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from queue_server.domain import batch
-from queue_server.domain.batch import BLOCK, JOBS_LIMIT, PATIENCE, PROBLEMS_LIMIT, BatchReader, BatchTooLarge
-from queue_server.domain.errors import InvalidJob, Problem
+from queue_server.domain.batch import BLOCK, JOBS_LIMIT, PATIENCE, BatchReader, BatchTooLarge
+from queue_server.domain.errors import PROBLEMS_LIMIT, InvalidJob, Problem
 from queue_server.domain.job import JobRequest
 from tests.builders.properties import for_all
 from tests.builders.strategies import anything, valid_requests

@@ -2,8 +2,11 @@ import pytest
 
 from queue_server.domain import errors
 from queue_server.domain.errors import (
+    PROBLEMS_LIMIT,
+    InvalidJob,
     KeyMismatch,
     NotAllowed,
+    Problem,
     QueueServerError,
     StoreError,
     StoreRefused,
@@ -33,3 +36,12 @@ def test_key_of_another_job_says_which():
     error = KeyMismatch("order 7", 12)
     assert (error.key, error.job_id) == ("order 7", 12)
     assert str(error) == "the idempotency key 'order 7' belongs to job 12, which is a different one"
+
+
+@pytest.mark.parametrize(
+    ("count", "last"), [(PROBLEMS_LIMIT + 1, "wrong"), (5000, "4900 more problems are not listed")]
+)
+def test_job_with_very_many_problems_lists_the_first(count, last):
+    found = InvalidJob([Problem(f"/{place}", "wrong") for place in range(count)]).problems
+    assert [problem.path for problem in found[:PROBLEMS_LIMIT]] == [f"/{place}" for place in range(PROBLEMS_LIMIT)]
+    assert (len(found), found[-1].message) == (PROBLEMS_LIMIT + 1, last)

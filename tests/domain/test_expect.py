@@ -35,6 +35,12 @@ def test_what_is_no_list_of_codes_is_refused_with_an_example(expect):
         expected_codes(expect, EXIT_RANGE)
 
 
+def test_very_long_list_of_codes_is_refused():
+    assert expected_codes(f"200{' ' * 997}", HTTP_RANGE) == {200}
+    with pytest.raises(ValueError, match="must have at most 1000 characters"):
+        expected_codes(f"200{' ' * 998}", HTTP_RANGE)
+
+
 @pytest.mark.parametrize("expect", ["99", "600", "299-200", "0", 99, "200,99", "500-600"])
 def test_code_out_of_range_is_refused(expect):
     with pytest.raises(ValueError, match="must name codes from 100 to 599, such as 200-299,404"):

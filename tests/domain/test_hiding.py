@@ -9,7 +9,7 @@ import pytest
 from queue_server.domain.command import Command, ExecCommand, HttpCommand
 from queue_server.domain.composing import Defaults, compose_plan, fingerprint
 from queue_server.domain.errors import InvalidJob
-from queue_server.domain.hiding import changed, holds_secrets, masked
+from queue_server.domain.hiding import SECRETS_LIMIT, changed, holds_secrets, masked
 from queue_server.domain.job import JobRequest, Plan, encode_plan
 from queue_server.domain.lifecycle import Moment, decide
 from queue_server.domain.outcome import Outcome, OutcomeKind
@@ -167,6 +167,14 @@ def test_secret_that_is_wrong_is_named(path):
 def test_secret_that_nobody_keeps_is_refused():
     found = problems(plan_of, {"type": "http", "url": URL, "headers": {"A": {"secret_ref": "other"}}})
     assert found == {"/command/headers/A": "there is no secret 'other'"}
+
+
+def test_more_secrets_than_can_be_sealed_at_once_are_refused():
+    headers = {f"h{number}": HIDDEN for number in range(SECRETS_LIMIT)}
+    command = {"type": "http", "url": URL, "headers": headers}
+    assert len(plan_of(command).secrets or {}) == SECRETS_LIMIT
+    found = problems(plan_of, {**command, "body": HIDDEN})
+    assert found == {"/command/body": "is one secret too many; a job may have 256"}
 
 
 @pytest.mark.parametrize("place", PLACES)

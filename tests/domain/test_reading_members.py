@@ -3,9 +3,9 @@
 import pytest
 
 from queue_server.domain.command import ExecCommand, HttpCommand
-from queue_server.domain.errors import InvalidJob
+from queue_server.domain.errors import PROBLEMS_LIMIT, InvalidJob
 from queue_server.domain.job import JobRequest
-from queue_server.domain.reading import read_request
+from queue_server.domain.reading import LOOKED_AT, read_request
 from queue_server.domain.retry import RetryWish
 from tests.builders.bodies import EXEC, HTTP, http, job, problems, raw
 from tests.builders.strategies import body
@@ -323,3 +323,17 @@ def test_error_lists_its_problems_in_one_line():
         read_request(job(priority=-1, delay=-1))
     with pytest.raises(InvalidJob, match=r"\A/: must be a JSON object\Z"):
         read_request(b"[]")
+
+
+@pytest.mark.parametrize("wrong", ["headers", "tags"])
+def test_mistakes_are_looked_for_in_so_many_texts_only(wrong):
+    """An object of a hundred thousand wrong texts held the event loop for more than a second."""
+    texts = {f"x{number}": 1 for number in range(100_000)}
+    body_ = job(tags=texts) if wrong == "tags" else job(command={**HTTP, "headers": texts})
+    with pytest.raises(InvalidJob) as caught:
+        read_request(body_)
+    assert len(caught.value.problems) <= PROBLEMS_LIMIT + 1
+    assert (
+        caught.value.problems[-1].message
+        == f"{LOOKED_AT + (wrong == 'tags') - PROBLEMS_LIMIT} more problems are not listed"
+    )

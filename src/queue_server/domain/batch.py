@@ -13,12 +13,11 @@ import msgspec
 
 from queue_server.domain.batch_forms import BLANKS, ArrayForm, BrokenForm, Element, Form, LinesForm, Pending
 from queue_server.domain.checks import problems_of
-from queue_server.domain.errors import InvalidJob, Problem, QueueServerError
+from queue_server.domain.errors import PROBLEMS_LIMIT, InvalidJob, Problem, QueueServerError
 from queue_server.domain.job import JobRequest
 from queue_server.domain.reading import read_request
 
 JOBS_LIMIT = 10_000
-PROBLEMS_LIMIT = 100
 BLOCK = 32 * 1024
 """Bytes of whole jobs that are decoded at once: reading them takes a millisecond or two."""
 

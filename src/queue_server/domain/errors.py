@@ -21,6 +21,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+PROBLEMS_LIMIT = 100
+"""So many are told: nobody reads more, and an answer must not be many times as long as its request."""
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong with a job: where (a JSON pointer, RFC 6901) and what, in one sentence."""
@@ -34,9 +37,12 @@ class QueueServerError(Exception):
 
 
 class InvalidJob(QueueServerError):
-    """The job has errors; `problems` lists every one that was found."""
+    """The job has errors; `problems` lists what was found: all of it, or PROBLEMS_LIMIT and how many more there are."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
+        more = len(problems) - PROBLEMS_LIMIT
+        if more > 1:
+            problems = [*problems[:PROBLEMS_LIMIT], Problem("", f"{more} more problems are not listed")]
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{p.path or '/'}: {p.message}" for p in self.problems))
 

@@ -8,6 +8,7 @@ can hold inside `json` is no mistake.
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,6 +38,9 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F])|.)", re.DOTALL)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LOOKED_AT = 1000
+"""Texts of an object whose own mistakes are looked for: of more than these nobody reads a list."""
+
 _COMMANDS = ("command", "callback_done", "callback_failed")
 _OBJECTS = (*_COMMANDS, "retry", "tags")
 TEXTS = dict[str, Text] | None
@@ -176,7 +180,7 @@ def _tag_problems(raw: Raw | None) -> Iterator[Problem]:
     if not texts or len(texts) > TAG_LIMIT:
         yield from _value_problems(raw, Tags, "/tags")
     sound: dict[str, str] = {}
-    for name, text in texts.items():
+    for name, text in islice(texts.items(), LOOKED_AT):
         if wrong := [*_value_problems(text, str, _join("/tags", name))]:
             yield from wrong
         else:
@@ -226,11 +230,11 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
         if field.name not in members:
             wrong += [Problem(where, "is required")] if field.required else []
         elif field.type == TEXTS and _is_object(members[field.name]):
-            texts = _decode_object(members[field.name])
+            texts = dict(islice(_decode_object(members[field.name]).items(), LOOKED_AT))
             wrong += [p for name, text in texts.items() for p in _text_problems(text, _join(where, name))]
             sound[field.name] = {name: text for name, text in texts.items() if not [*_text_problems(text, "")]}
         elif field.type == ARGUMENTS and _is_object(members[field.name]):
-            values = _decode_object(members[field.name])
+            values = dict(islice(_decode_object(members[field.name]).items(), LOOKED_AT))
             wrong += [p for name, value in values.items() for p in _value_problems(value, Argument, _join(where, name))]
         elif bad := [*_member_problems(members[field.name], field.type, where)]:
             wrong += bad

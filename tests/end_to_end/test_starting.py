@@ -1,5 +1,6 @@
 """A server that can't start says why in one line and touches nothing."""
 
+import socket
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -34,6 +35,14 @@ def test_port_in_use_is_one_line_and_exit_1(server: Server, tmp_path: Path) -> N
     assert str(server.port) in line
     assert "in use" in line
     assert not (tmp_path / "q.db").exists()
+
+
+def test_socket_in_use_is_one_line_and_names_the_flag(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(tmp_path / "s"))
+        taken.listen()
+        line = refused(tmp_path, tmp_path / "q.db", "--host", f"unix:{tmp_path}/s")
+    assert "in use; choose another with --host" in line
 
 
 def test_second_server_on_the_file_is_one_line_and_exit_1(server: Server, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise CannotStart(f"can't listen on {host} port {port}: {_why(error)}") from None
+        raise CannotStart(f"can't listen on {host} port {port}: {_why(error, '--port')}") from None
     return listener
 
 
@@ -99,7 +99,7 @@ def _bind_unix(path: Path) -> socket.socket:
         os.chmod(path, 0o660)  # noqa: PTH101 (a socket's path)
     except OSError as error:
         listener.close()
-        raise CannotStart(f"can't listen on {path}: {_why(error)}") from None
+        raise CannotStart(f"can't listen on {path}: {_why(error, '--host')}") from None
     return listener
 
 
@@ -108,6 +108,6 @@ def _answers(path: Path) -> bool:
         return probe.connect_ex(str(path)) == 0
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, flag: str) -> str:
     text = (error.strerror or str(error)).lower()
-    return f"{text}; choose another with --port" if "in use" in text else text
+    return f"{text}; choose another with {flag}" if "in use" in text else text

@@ -112,6 +112,14 @@ def test_params_may_be_nested_as_deep_as_can_be_walked():
         }
 
 
+def test_params_may_have_as_many_lists_as_are_walked_in_time():
+    def request(count: int) -> bytes:
+        return job(command={**HTTP, "params": {"a": [[1]] * (count - 1)}})
+
+    assert read_request(request(10_000))
+    assert problems(request(10_001)) == {"/command/params": "must not have more than 10000 lists and objects"}
+
+
 @pytest.mark.parametrize("payload", [b"", b"{}", b"nothing", b'{"command":{"type":"ftp"}}', b"\xff", b"[" * 100_000])
 def test_plan_that_cannot_be_read_becomes_a_command_that_says_so(payload):
     command = decode_plan(payload).command

@@ -27,6 +27,9 @@ ARGUMENT_LIMIT = 131_071
 MAX_LEVELS = 100
 """Lists and objects in each other within `params`; deeper ones could not be walked when the job runs."""
 
+MAX_CONTAINERS = 10_000
+"""Lists and objects in all of `params`; a hundred thousand of them take longer to walk than others should wait."""
+
 _PLAIN_URL = re.compile(r"\Ahttps?://[A-Za-z0-9._-]+(?::(?:[1-9]\d{0,3}|[1-5]\d{4}))?(?:[/?#][\x21-\x7e]*)?\Z")
 TAG_VALUE_LIMIT = 255
 
@@ -144,8 +147,8 @@ def _http_problems(command: HttpCommand, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}/url", message)
     if command.headers:
         yield from _header_problems(command.headers, f"{path}/headers")
-    if command.params and _is_deeper(command.params, MAX_LEVELS):
-        yield Problem(f"{path}/params", f"must not be nested deeper than {MAX_LEVELS} levels")
+    if command.params and (message := _nesting_problem(command.params)):
+        yield Problem(f"{path}/params", message)
     elif command.params:
         yield from _members_problems(command.params.items(), f"{path}/params")
     if isinstance(command.body, Secret):
@@ -160,14 +163,28 @@ def _may_have_two_bodies(command: HttpCommand) -> bool:
     return bool(command.params) + (command.json is not UNSET) + (command.body is not None) > 1
 
 
-def _is_deeper(value: dict[str, Any] | list[Any], levels: int) -> bool:
-    if levels == 0:
-        return True
-    members: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    for member in members:  # no generator: this runs for every job that has params
-        if isinstance(member, (dict, list)) and _is_deeper(cast("dict[str, Any] | list[Any]", member), levels - 1):
-            return True
-    return False
+def _nesting_problem(params: dict[str, Any]) -> str | None:
+    """What is wrong with how lists and objects stand in each other."""
+    for member in params.values():  # no generator: this runs for every job that has params
+        if isinstance(member, (dict, list)):
+            return _levels_problem(params)
+    return None
+
+
+def _levels_problem(params: dict[str, Any]) -> str | None:
+    level: list[Any] = [params]
+    count = 0
+    for _ in range(MAX_LEVELS):
+        members: list[Any] = []
+        for outer in level:
+            members += outer.values() if isinstance(outer, dict) else outer
+        level = [member for member in members if isinstance(member, (dict, list))]
+        count += len(level)
+        if count > MAX_CONTAINERS:
+            return f"must not have more than {MAX_CONTAINERS} lists and objects"
+        if not level:
+            return None
+    return f"must not be nested deeper than {MAX_LEVELS} levels"
 
 
 def _url_problem(url: str) -> str | None:

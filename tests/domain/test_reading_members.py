@@ -337,3 +337,9 @@ def test_mistakes_are_looked_for_in_so_many_texts_only(wrong):
         caught.value.problems[-1].message
         == f"{LOOKED_AT + (wrong == 'tags') - PROBLEMS_LIMIT} more problems are not listed"
     )
+
+
+def test_type_belongs_to_commands_only():
+    assert set(problems(job(retry={"type": "http"}))) == {"/retry/type"}
+    secret = {"secret": "swordfish", "type": "text"}
+    assert set(problems(job(command={**HTTP, "headers": {"A": secret}}))) == {"/command/headers/A/type"}

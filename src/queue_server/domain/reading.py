@@ -222,7 +222,7 @@ def _struct_problems(raw: Raw | None, struct: type[Any], path: str, check: Any) 
     except msgspec.ValidationError:
         yield Problem(path, "must be an object")
         return
-    kind = members.pop("type", None)
+    kind = members.pop("type", None) if struct.__struct_config__.tag else None
     wrong = [*unknown_members(members, struct, path)]
     sound: dict[str, Any] = {} if kind is None else {"type": kind}
     for field in msgspec.structs.fields(struct):

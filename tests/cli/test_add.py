@@ -178,7 +178,7 @@ def test_several_mistakes_are_told_one_a_line(qs: CommandLine, stub: Stub) -> No
         {"pointer": "/command/url", "detail": "must name a host"},
         {"pointer": "/priority", "detail": "must be a whole number from 0 to 1000"},
     ]
-    stub.tell("POST /v1/jobs", problem(400, "Invalid job: /command/url must name a host (and 1 more)", errors))
+    stub.tell("POST /v1/jobs", problem(400, "Invalid request: /command/url must name a host (and 1 more)", errors))
     ran = qs("add", URL)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (

@@ -28,7 +28,7 @@ def test_the_results_come_in_the_order_of_the_lines(real: CommandLine) -> None:
 
 
 def test_a_bad_line_is_told_with_its_number_and_does_not_stop_the_others(qs: CommandLine, stub: Stub) -> None:
-    bad = problem(400, "Invalid job", [{"pointer": "", "detail": "the body is not JSON"}])
+    bad = problem(400, "Invalid request", [{"pointer": "", "detail": "the body is not JSON"}])
     stub.tell("POST /v1/jobs", bad)
     ran = qs("add", "-", stdin=b"\n  \nx\n\ny")
     assert (ran.code, ran.out) == (1, "")

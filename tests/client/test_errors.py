@@ -49,7 +49,7 @@ def test_each_status_has_its_error_with_what_the_server_said(
 
 def test_mistakes_are_told_one_by_one(talk: Talk, stub: Stub) -> None:
     mistakes = [{"pointer": "/command/url", "detail": "must name a host"}, {"pointer": "", "detail": "is odd"}]
-    stub.tell("POST /v1/jobs", problem(400, "Invalid job", mistakes))
+    stub.tell("POST /v1/jobs", problem(400, "Invalid request", mistakes))
     with pytest.raises(Invalid) as caught:
         talk.call("add", url="http://")
     assert [(error.pointer, error.detail) for error in caught.value.errors] == [

@@ -174,7 +174,7 @@ def test_no_jobs_are_no_request(talk: Talk, stub: Stub) -> None:
 
 
 def test_an_error_among_many_tells_what_was_added_and_counts_from_the_first_job(talk: Talk, stub: Stub) -> None:
-    wrong = problem(400, "Invalid jobs", [{"pointer": "/1/command/url", "detail": "must name a host"}])
+    wrong = problem(400, "Invalid requests", [{"pointer": "/1/command/url", "detail": "must name a host"}])
     stub.tell("POST /v1/jobs/batch", of({"ids": [1, 2], "count": 2, "replayed": 0}, 201), wrong)
     with pytest.raises(Invalid) as caught:
         talk.call("add_many", [b"{}"] * 4, chunk=2)

@@ -88,7 +88,7 @@ def problem_answer(failure: Failure) -> JsonResponse:
 def _summary(problems: Sequence[Problem]) -> str:
     first = f"{problems[0].path} {problems[0].message}".strip()
     more = len(problems) - 1
-    return f"Invalid job: {first}" + (f" (and {more} more)" if more else "")
+    return f"Invalid request: {first}" + (f" (and {more} more)" if more else "")
 
 
 def _title(status: int) -> str:

@@ -89,6 +89,8 @@ def test_requests_of_programs_and_of_known_pages_are_taken(headers, method):
     [
         {b"origin": b"http://evil.com", b"host": b"127.0.0.1:1337"},
         {b"origin": b"null", b"host": b"127.0.0.1:1337"},
+        {b"origin": b"null"},
+        {b"origin": b"null", b"host": b""},
         {b"origin": b"", b"host": b"127.0.0.1:1337"},
         {b"origin": b"http://127.0.0.1:8000", b"host": b"127.0.0.1:1337"},
         {b"origin": b"http://localhost:1337", b"host": b"127.0.0.1:1337"},

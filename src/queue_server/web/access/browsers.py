@@ -36,7 +36,8 @@ class Browsers:
         """Why a request may not come from the page that sends it; None if it may, or if no page sends it."""
         origin = headers.get(b"origin")
         if origin is not None:
-            if self.allows_origin(origin) or _authority(origin) == headers.get(b"host", b"").lower():
+            host = headers.get(b"host", b"").lower()
+            if self.allows_origin(origin) or (host and _authority(origin) == host):
                 return None
             return _page_refused(f"pages of {_shown(origin)}")
         site = headers.get(b"sec-fetch-site")

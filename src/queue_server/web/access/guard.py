@@ -25,6 +25,7 @@ from queue_server.web.access.failed_logins import FailedLogins
 from queue_server.web.access.lasting import LastingAnswers
 from queue_server.web.endpoint import Endpoint
 from queue_server.web.errors import Failure, answer
+from queue_server.web.gate import network_of
 from queue_server.web.openapi.names import name_of
 from queue_server.web.presence import WHOLE
 
@@ -130,6 +131,7 @@ class Guard:
                 self._tokens.remember(authorization, token)
                 return access
         address, moment = (scope.get("client") or ("",))[0], self._clock.monotonic()
+        address = network_of(address) or address
         if seconds := self._failed.seconds_to_wait(address, moment):
             return Failure(
                 429,

@@ -83,7 +83,7 @@ _PROBLEM = ProblemView(
     "about:blank",
     "Bad Request",
     400,
-    "Invalid job: /command/url must start with http:// or https://",
+    "Invalid request: /command/url must start with http:// or https://",
     [ErrorView("/command/url", "must start with http:// or https://")],
 )
 

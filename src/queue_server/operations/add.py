@@ -148,15 +148,17 @@ class AddJob:
         if key is None and not any(draft.key for draft in drafts):
             rows = [draft.row for draft in drafts]
             ids = await self._store.add(rows)
-            self._tell(ids, rows)
+            if self._events.is_heard:
+                self._tell(ids, rows)
             return AcceptedBatch(ids, 0)
         rows = await self._keyed_rows(drafts, access, key)
         try:
             added = await self._store.add_once(rows)
         except KeyMismatch as error:
             raise KeyMismatch(key or error.key, error.job_id) from None
-        new = [place for place in range(len(rows)) if place not in added.replayed]
-        self._tell([added.ids[place] for place in new], [rows[place] for place in new])
+        if self._events.is_heard:
+            new = [place for place in range(len(rows)) if place not in added.replayed]
+            self._tell([added.ids[place] for place in new], [rows[place] for place in new])
         return AcceptedBatch(added.ids, len(added.replayed))
 
     def _admit(self, request: JobRequest, access: Access) -> Defaults:
@@ -173,9 +175,9 @@ class AddJob:
         return admission(access, self._defaults)
 
     def _tell(self, ids: Sequence[int], rows: Sequence[NewJob]) -> None:
-        if self._events.is_heard:
-            for job_id, row in zip(ids, rows, strict=True):
-                self._events.added(job_id, row)
+        """All at once: an event of a job's start must not come before that of its arrival."""
+        for job_id, row in zip(ids, rows, strict=True):
+            self._events.added(job_id, row)
 
     async def check_room(self, access: Access, more: int = 1) -> None:
         """StoreUnavailable if the server is stopping or so many more jobs are too many."""
@@ -205,7 +207,7 @@ class AddJob:
     async def _keyed_rows(self, drafts: Sequence[Draft], access: Access, key: str | None) -> list[NewJob]:
         """The rows with their idempotency keys: their own, or for a batch with a key, the batch's with their place."""
         now = self._clock.now()
-        whole = _digest_of(drafts)
+        whole = b"" if key is None else _digest_of(drafts)
         rows: list[NewJob] = []
         for place, draft in enumerate(drafts):
             once = None

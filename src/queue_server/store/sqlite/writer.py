@@ -93,16 +93,16 @@ class Writer:
 
     def _collect(self) -> None:
         """Take what has been submitted; wait for a piece of work only where none is left from before."""
-        if not self._groups and not self._is_ending:
+        if not (self._groups or self._is_ending):
             self._take(self._queue.get())
         for _ in range(self._queue.qsize()):
             self._take(self._queue.get_nowait())
 
     def _take(self, work: Work | None) -> None:
-        if work is None:
-            self._is_ending = True
-        else:
+        if work is not None:
             self._groups.put(work)
+        else:
+            self._is_ending = True
 
     def _write(self, group: Sequence[Work]) -> None:
         if self._broken:

@@ -14,6 +14,7 @@ from tests.performance.sections import (
     both,
     drain,
     exec,  # noqa: A004
+    flood,
     guarded,
     latency,
     lists,
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[Stage], Iterable[Figure]]] = {
     "guarded": guarded.measure,
     "memory": memory.measure,
     "batch": batch.measure,
+    "flood": flood.measure,
 }
 FILL_PARTS = 20
 SLOWEST_PER_S = 2_000

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-SECTIONS = ("start", "lists", "latency", "exec", "drain", "both", "waiting", "accepts", "guarded", "memory", "batch")
+SECTIONS = (
+    "start",
+    "lists",
+    "latency",
+    "exec",
+    "drain",
+    "both",
+    "waiting",
+    "accepts",
+    "guarded",
+    "memory",
+    "batch",
+    "flood",
+)
 BACKLOG = 1_000_000
 
 

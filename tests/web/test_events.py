@@ -238,7 +238,7 @@ def open_raw(server: Server, receive_buffer: int = 0) -> socket.socket:
 @pytest.mark.parametrize("how", ["close", "reset", "half"])
 def test_client_that_goes_is_forgotten_at_once(server: Server, how: str) -> None:
     before = sockets(server)
-    channels = [open_raw(server) for _ in range(20)]
+    channels = [open_raw(server) for _ in range(8)]
     assert sockets(server) >= before + 15
     for channel in channels:
         if how == "reset":
@@ -296,7 +296,8 @@ def test_one_stream_too_many_is_refused_until_one_ends(make_server: Starter) -> 
 def test_client_that_does_not_read_is_cut_off_with_flat_memory(make_server: Starter, target: Target) -> None:
     server = make_server().start()
     command = {"type": "http", "url": target.url, "params": {"p": "x" * 10}}
-    batch = [{"command": command, "delay": 3600, "context": "c" * 250} for _ in range(10_000)]
+    batch = [{"command": command, "delay": 3600, "context": "c" * 250} for _ in range(2_000)]
+    # fewer than the server remembers, so that readers are told all of them and are not reset instead
 
     def add_batch() -> None:
         answer = server.call("POST", "/v1/jobs/batch", batch)
@@ -306,17 +307,17 @@ def test_client_that_does_not_read_is_cut_off_with_flat_memory(make_server: Star
         keen = stack.enter_context(event_stream(server, "/v1/events?type=job.completed"))
         open_before = sockets(server)
         first = stack.enter_context(open_raw(server, receive_buffer=4096))
-        for _ in range(5):
+        for _ in range(40):
             add_batch()
         before = server.memory_kib()
-        stuck = [stack.enter_context(open_raw(server, receive_buffer=4096)) for _ in range(20)]
+        stuck = [stack.enter_context(open_raw(server, receive_buffer=4096)) for _ in range(8)]
         batches = 0
-        while batches < 10 or sockets(server) > open_before:
+        while batches < 50 or sockets(server) > open_before:
             add_batch()
             batches += 1
-            assert batches < 80, "a client that does not read is not cut off"
+            assert batches < 400, "a client that does not read is not cut off"
         grown = server.memory_kib() - before
-        print(f"memory grew by {grown} KiB while {batches}0,000 events passed 20 clients that don't read")
+        print(f"memory grew by {grown} KiB while {batches * len(batch):,} events passed clients that don't read")
         server.run({"type": "http", "url": target.on("/keen")})
         assert names(keen.events(1)) == ["job.completed"]
         for channel in (first, *stuck):

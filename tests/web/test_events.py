@@ -238,7 +238,7 @@ def open_raw(server: Server, receive_buffer: int = 0) -> socket.socket:
 @pytest.mark.parametrize("how", ["close", "reset", "half"])
 def test_client_that_goes_is_forgotten_at_once(server: Server, how: str) -> None:
     before = sockets(server)
-    channels = [open_raw(server) for _ in range(8)]
+    channels = [open_raw(server) for _ in range(20)]
     assert sockets(server) >= before + 15
     for channel in channels:
         if how == "reset":

@@ -50,7 +50,7 @@ schema: $(VENV)/.ready-dev
 COMPILE := $(BIN)/python -m piptools compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header
 lock: $(VENV)/.ready-dev
-	$(COMPILE) -o requirements.txt pyproject.toml
+	$(COMPILE) --all-extras -o requirements.txt pyproject.toml
 	$(COMPILE) -o requirements-build.txt requirements-build.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
 	$(COMPILE) -o requirements-audit.txt requirements-audit.in

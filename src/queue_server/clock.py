@@ -26,3 +26,39 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some fixed moment."""
         return time.monotonic()
+
+
+class ServerClock(SystemClock):
+    """The machine's clocks, until a database tells its time: from then on that one, carried on by a steady clock.
+
+    So all nodes of a database agree on what time it is, and nobody's `date -s` moves a lease.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: int | None = None
+
+    def now(self) -> int:
+        """Microseconds since 1970 UTC, of the database where it has told them."""
+        ahead = self._ahead
+        return super().now() if ahead is None else ahead + _steady_us()
+
+    def follow(self, told: int, asked_at: int) -> None:
+        """The database has said that it is `told`, in answer to a question asked at `asked_at` of `steady`.
+
+        An answer that took long says little: it is used only where there is no better one yet.
+        """
+        now = _steady_us()
+        if self._ahead is None or now - asked_at < TRUSTED_ANSWER_US:
+            self._ahead = told - (asked_at + now) // 2
+
+    @staticmethod
+    def steady() -> int:
+        """Microseconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+        return _steady_us()
+
+
+TRUSTED_ANSWER_US = 500_000
+
+
+def _steady_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

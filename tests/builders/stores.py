@@ -27,8 +27,11 @@ ALL_SLOTS = Slots(total=1000, http=1000, exec=1000)
 class Backend(Protocol):
     """One database of a test, empty at first."""
 
-    def open(self) -> Store:
-        """Open it, in the running event loop. Never twice at a time."""
+    is_shared: bool
+    """Whether several nodes, in this process or others, may have it open at a time."""
+
+    async def open(self) -> Store:
+        """Open it, in the running event loop. Not twice at a time unless it is shared."""
         ...
 
     def recount(self) -> Mapping[State, int]:
@@ -55,10 +58,12 @@ class Backend(Protocol):
 class SqliteBackend:
     """See Backend."""
 
+    is_shared = False
+
     def __init__(self, folder: Path) -> None:
         self.path = folder / "queue.db"
 
-    def open(self) -> SqliteStore:
+    async def open(self) -> SqliteStore:
         """See Backend.open."""
         return SqliteStore(self.path, SystemClock(), asyncio.get_running_loop())
 
@@ -101,7 +106,7 @@ BACKENDS: Mapping[str, Callable[[Path], Backend]] = {"sqlite": SqliteBackend}
 @asynccontextmanager
 async def opened(backend: Backend) -> AsyncIterator[Store]:
     """The backend's store for a while."""
-    store = backend.open()
+    store = await backend.open()
     try:
         yield store
     finally:

@@ -10,7 +10,7 @@ import msgspec
 from queue_server.cli.exits import CommandError, Exit
 from queue_server.cli.token_columns import TokenItem
 from queue_server.client.results import decode
-from queue_server.clock import SystemClock
+from queue_server.clock import ServerClock
 from queue_server.config.settings import Settings
 from queue_server.domain.audit import Act
 from queue_server.domain.reading import read_as
@@ -29,7 +29,7 @@ class TokenDatabase:
     """See Place. StoreInUse if a server has the database, other StoreRefused if it can't be used."""
 
     def __init__(self, settings: Settings) -> None:
-        self._clock = SystemClock()
+        self._clock = ServerClock()
         self._has_setting = bool(settings.admin_token)
         self._runner = asyncio.Runner()
         try:
@@ -77,7 +77,7 @@ class TokenDatabase:
         return _item(new_token_view(made, self._clock.now()))
 
     async def _open(self, settings: Settings) -> Store:
-        return open_store(settings, self._clock)
+        return await open_store(settings, self._clock)
 
     def _record(self, action: str, token: Token) -> None:
         """Write it into the audit log, as the server would."""

@@ -74,8 +74,10 @@ def place_of(server: "Address", db: str | None, config: str | None) -> AbstractC
         return _server(server)
     settings = load({"db": db}, os.environ, config=config).settings
     from queue_server.cli.token_database import TokenDatabase
-    from queue_server.store.open import sqlite_path
+    from queue_server.store.open import is_file, sqlite_path
 
+    if not is_file(settings.db):
+        return TokenDatabase(settings)  # its nodes read what was changed
     path, url = sqlite_path(settings.db), _url_of(settings)
     if not _is_to_open(path, url):
         return _server(_with_url(server, url))

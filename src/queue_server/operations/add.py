@@ -196,7 +196,7 @@ class AddJob:
     async def _check_contexts(self, access: Access, *contexts: str) -> None:
         """StoreUnavailable if so many more jobs of these contexts are too many."""
         for context, more in Counter(contexts).items():
-            waiting = await self._store.waiting_in(context)
+            waiting = await self._store.waiting_in(context, self._per_context)
             if waiting + more > self._per_context:
                 many = waiting if access.queues is None else "too many"
                 raise StoreUnavailable(

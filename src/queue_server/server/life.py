@@ -8,7 +8,7 @@ import socket
 import uvloop
 
 from queue_server import __version__
-from queue_server.clock import SystemClock
+from queue_server.clock import ServerClock
 from queue_server.config.load import Loaded
 from queue_server.domain.errors import CannotStart, QueueServerError
 from queue_server.executors.surroundings import targets_of
@@ -33,7 +33,7 @@ def run(loaded: Loaded) -> int:
 
 
 async def _run(loaded: Loaded) -> int:
-    settings, clock = loaded.settings, SystemClock()
+    settings, clock = loaded.settings, ServerClock()
     tls = tls_of(settings)
     listener = bind(settings.host, settings.port)
     output = open_output(settings.log_format, clock, os.environ)
@@ -41,7 +41,7 @@ async def _run(loaded: Loaded) -> int:
         targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
         ground = Ground(
             settings=settings,
-            store=open_store(settings, clock),
+            store=await open_store(settings, clock),
             listener=listener,
             output=output,
             log=make_log(output, settings.log_level),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from queue_server import __version__
-from queue_server.clock import SystemClock
+from queue_server.clock import ServerClock
 from queue_server.config.settings import Settings
 from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.state import State
@@ -55,7 +55,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     listener: socket.socket
     output: LogOutput
     log: Log
-    clock: SystemClock
+    clock: ServerClock
     tls: Tls | None
     targets: Targets
 

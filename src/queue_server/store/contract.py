@@ -2,10 +2,10 @@
 
 Every method is atomic: it happens whole and is durable when it returns, or it raises a StoreError and nothing of it
 was kept. Stores decide nothing: what should become of a job arrives as a Transition made by `domain.lifecycle`.
-Times are integer microseconds UTC and come from the caller.
+Times are integer microseconds UTC and come from the caller, whose clock is the database's where nodes share it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -19,6 +19,7 @@ from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Answer
 from queue_server.store.keeping import AuditStore, SecretStore, TokenStore
+from queue_server.store.relay import Relay
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -227,8 +228,13 @@ ArrivalListener = Callable[[int], None]
 """Called in the event loop with the earliest run_at of jobs that have just become durable."""
 
 
-class Store(TokenStore, SecretStore, AuditStore, Protocol):
+class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
     """The memory of a cluster of nodes."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may work on it: then a node's right to its jobs is a lease that ends with time."""
+        ...
 
     async def register(self, name: str, slots: int, now: int) -> Node:
         """Add this process as a new node and start its lease."""
@@ -298,8 +304,8 @@ class Store(TokenStore, SecretStore, AuditStore, Protocol):
         """Keep the number of waiting jobs of each context from now on, for `waiting_in`."""
         ...
 
-    async def waiting_in(self, context: str) -> int:
-        """How many jobs of a context wait; costs the same for any number. Only after `count_contexts`."""
+    async def waiting_in(self, context: str, limit: int) -> int:
+        """How many jobs of a context wait; `limit` stands for that many or more. Only after `count_contexts`."""
         ...
 
     async def total_slots(self, now: int, lease: int) -> int:
@@ -356,6 +362,10 @@ class Store(TokenStore, SecretStore, AuditStore, Protocol):
 
     def on_cancel(self, listener: CancelListener) -> None:
         """Call `listener` for each running job of this node that is to be interrupted, whichever node was asked to."""
+        ...
+
+    def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
+        """Call `listener` with those ids of `waited()` whose jobs other nodes have ended or deleted."""
         ...
 
     def on_failure(self, listener: Callable[[str], None]) -> None:

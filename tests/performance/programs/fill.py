@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 
-from queue_server.clock import SystemClock
+from queue_server.clock import ServerClock
 from queue_server.config.settings import Settings
 from queue_server.domain.command import command_type
 from queue_server.domain.job import NewJob, Plan, encode_plan
@@ -20,8 +20,8 @@ BATCH = 5_000
 
 
 async def fill(database: str, count: int, body: bytes) -> Work:
-    clock = SystemClock()
-    store = open_store(Settings(db=f"sqlite:///{database}"), clock)
+    clock = ServerClock()
+    store = await open_store(Settings(db=f"sqlite:///{database}"), clock)
     begin = time.monotonic()
     for start in range(0, count, BATCH):
         await store.add([new_job(body, clock.now())] * min(BATCH, count - start))

@@ -16,10 +16,7 @@ def backend(request, tmp_path):
 def store(backend, runner):
     """An open store on it."""
 
-    async def open_() -> object:
-        return backend.open()
-
-    opened = runner.run(open_())
+    opened = runner.run(backend.open())
     yield opened
     runner.run(opened.close())
 

@@ -175,7 +175,7 @@ async def test_arrival_is_told_of_jobs_that_come_back_and_of_callbacks(store, no
 
 
 async def test_nothing_hangs_after_close(backend):
-    store = backend.open()
+    store = await backend.open()
     node = await store.register("here", 1, NOW)
     await store.close()
     for call in (
@@ -192,7 +192,7 @@ async def test_nothing_hangs_after_close(backend):
 
 
 async def test_work_that_waits_at_close_is_written(backend):
-    store = backend.open()
+    store = await backend.open()
     waiting = [asyncio.ensure_future(store.add([new_job()])) for _ in range(50)]
     await asyncio.sleep(0)
     await store.close()

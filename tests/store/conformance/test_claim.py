@@ -85,12 +85,12 @@ async def test_job_that_is_not_due_is_left(store, node):
 
 @pytest.mark.parametrize("reopen", [False, True])
 async def test_next_due_is_the_earliest_scheduled_job(backend, reopen):
-    store = backend.open()
+    store = await backend.open()
     try:
         await store.add([new_job(delay=7 * SECOND), new_job(delay=5 * SECOND), new_job()])
         if reopen:
             await store.close()
-            store = backend.open()
+            store = await backend.open()
         node = await store.register("here", 1, NOW)
         turns = [
             await store.turn((), Claim(node.id, ALL_SLOTS, now))

@@ -211,7 +211,7 @@ class StoreMachine(RuleBasedStateMachine):
     def waiting_jobs_of_contexts_are_counted(self) -> None:
         contexts = {record.context for record in self.model.rows.values()}
         waiting = Counter(record.context for record in self.model.rows.values() if record.state in WAITING_STATES)
-        assert {one: self.run(self.store.waiting_in(one)) for one in contexts} == {
+        assert {one: self.run(self.store.waiting_in(one, 1000)) for one in contexts} == {
             one: waiting[one] for one in contexts
         }
 

@@ -26,7 +26,7 @@ def disk():
 @pytest.fixture
 def store(backend, runner):
     async def open_() -> object:
-        return backend.open()
+        return await backend.open()
 
     opened = runner.run(open_())
     yield opened

@@ -94,7 +94,7 @@ async def test_end_of_a_job_is_refused_whole_on_a_full_disk(store, backend, node
 
 
 async def test_failed_sync_is_never_tried_again(disk, backend):
-    store = backend.open()
+    store = await backend.open()
     heard = []
     store.on_failure(heard.append)
     ids = list(await store.add([new_job()]))
@@ -124,7 +124,7 @@ async def test_failed_sync_is_never_tried_again(disk, backend):
 
 async def test_failed_sync_in_a_checkpoint_stops_the_store(disk, backend, monkeypatch):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 20)
-    store = backend.open()
+    store = await backend.open()
     heard = asyncio.get_running_loop().create_future()
     store.on_failure(heard.set_result)
     disk.failing_file, disk.sync_error = "", apsw.IOError("no luck")
@@ -139,7 +139,7 @@ async def test_failed_sync_in_a_checkpoint_stops_the_store(disk, backend, monkey
 
 
 async def test_failed_sync_fails_the_whole_group(disk, backend):
-    store = backend.open()
+    store = await backend.open()
     async with _held(store):
         disk.sync_error = apsw.IOError("no luck")
         adds = [asyncio.ensure_future(store.add([new_job()])) for _ in range(10)]
@@ -197,7 +197,7 @@ async def test_piece_of_work_that_is_impossible_fails_alone(store, node, error):
 
 
 async def test_disk_that_fails_while_pieces_are_tried_one_by_one_stops_the_store(disk, backend):
-    store = backend.open()
+    store = await backend.open()
     async with _held(store):
         bad, good = store.add([new_job(context="\ud800")]), store.add([new_job()])
         pieces = [

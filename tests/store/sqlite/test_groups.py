@@ -120,7 +120,7 @@ async def test_large_batches_are_written_when_nothing_else_comes(store, commits)
 
 
 async def test_close_writes_what_still_waits(backend, commits):
-    store = backend.open()
+    store = await backend.open()
     async with busy(store) as closing:
         waiting = [start(store.add(rows(count))) for count in (HUGE, 1, HUGE, 100)]
         await asyncio.sleep(0)

@@ -11,9 +11,9 @@ import pytest
 import queue_server.store.sqlite as package
 from queue_server.domain.state import State
 from queue_server.store.queries import load_queries
+from queue_server.store.rows.jobs import attempt_row, finish_row, job_row
 from queue_server.store.sqlite.bulk import LARGEST, Row, in_bulk
 from queue_server.store.sqlite.connection import open_writer
-from queue_server.store.sqlite.rows import attempt_row, finish_row, job_row
 from queue_server.store.sqlite.session import QUERIES
 from tests.builders.jobs import decided, job, new_job
 

@@ -9,7 +9,8 @@ from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.domain.wishes import Answer, CancelWish, Extension, Refusal, Removal, Revision
 from queue_server.store.contract import Amended, NewOperation, Rule, Step
-from queue_server.store.sqlite.rows import finish_row, record_of_row, revision_row, storable
+from queue_server.store.rows.jobs import finish_row, record_of_row, revision_row, storable
+from queue_server.store.rows.operations import row_of_operation
 from queue_server.store.sqlite.session import Session
 
 
@@ -33,18 +34,7 @@ def save_step(session: Session, step: Step, done: int, skipped: int) -> None:
 
 def insert_operation(session: Session, operation: NewOperation) -> int:
     """See Store.add_operation."""
-    values = (
-        operation.action,
-        json.encode(operation.filter).decode(),
-        operation.reason,
-        operation.changes,
-        operation.last_id,
-        0,
-        operation.matched,
-        operation.created_at,
-        json.encode(operation.access).decode(),
-    )
-    return session.value("insert_operation", values)
+    return session.value("insert_operation", row_of_operation(operation))
 
 
 def _answer(rule: Rule, row: Sequence[object]) -> Amended:

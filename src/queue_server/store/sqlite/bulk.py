@@ -8,13 +8,12 @@ in sizes that are powers of two, so that few different statements are prepared (
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+
+from queue_server.store.rows import Row
 
 LARGEST = 256
 """Rows in one statement. The driver keeps prepared statements of up to 16 KiB of text: no query has so many columns
 that 256 rows are longer."""
-
-Row = tuple[Any, ...]
 
 
 def in_bulk(template: str, rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:

@@ -20,8 +20,8 @@ import apsw
 from msgspec import json, structs
 
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Order, Position
+from queue_server.store.rows.jobs import record_of_row
 from queue_server.store.sqlite.fragments import Fragment, all_of, held, merged, select
-from queue_server.store.sqlite.rows import record_of_row
 from queue_server.store.sqlite.session import QUERIES
 from queue_server.store.sqlite.spans import Span
 from queue_server.store.sqlite.walks import Walk, walks_of

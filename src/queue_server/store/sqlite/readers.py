@@ -19,13 +19,14 @@ from queue_server.domain.secret import KeptSecret
 from queue_server.domain.tokens import Token
 from queue_server.store.contract import IdPage, JobFilter, JobPage, JobQuery, Operation
 from queue_server.store.fair_threads import FairThreads
-from queue_server.store.sqlite.acts import act_of_row
+from queue_server.store.rows.acts import act_of_row
+from queue_server.store.rows.jobs import attempt_of_row, job_of_row, record_of_row
+from queue_server.store.rows.operations import operation_of_row
+from queue_server.store.rows.tokens import token_of_row
 from queue_server.store.sqlite.connection import explain, open_reader
 from queue_server.store.sqlite.finding import find, find_ids
-from queue_server.store.sqlite.rows import attempt_of_row, job_of_row, operation_of_row, record_of_row
 from queue_server.store.sqlite.secrets import secret_of_row
 from queue_server.store.sqlite.session import QUERIES
-from queue_server.store.sqlite.tokens import token_of_row
 
 THREADS = 2
 TIME_LIMIT_S = 5.0

@@ -6,7 +6,7 @@ from msgspec import json
 
 from queue_server.domain.secret import KeptSecret, Kind
 from queue_server.store.keeping import NewSecret
-from queue_server.store.sqlite.bulk import Row
+from queue_server.store.rows import Row
 from queue_server.store.sqlite.session import Session
 
 

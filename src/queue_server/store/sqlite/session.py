@@ -20,9 +20,8 @@ from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import Claim, Claimed, Node
 from queue_server.store.queries import load_queries
-from queue_server.store.sqlite.bulk import Row, in_bulk
-from queue_server.store.sqlite.contexts import NO_CHANGES, WaitingContexts
-from queue_server.store.sqlite.rows import (
+from queue_server.store.rows import Row
+from queue_server.store.rows.jobs import (
     RECORD,
     ClaimRow,
     attempt_row,
@@ -32,6 +31,8 @@ from queue_server.store.sqlite.rows import (
     job_of_claim,
     job_row,
 )
+from queue_server.store.sqlite.bulk import in_bulk
+from queue_server.store.sqlite.contexts import NO_CHANGES, WaitingContexts
 
 QUERIES = {name: query.replace("{record}", RECORD) for name, query in load_queries("queue_server.store.sqlite").items()}
 PROMOTE_PAGE = 1000

@@ -1,7 +1,7 @@
 """The store's contract on one SQLite file."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import CoroutineType
@@ -35,7 +35,8 @@ from queue_server.store.contract import (
     Turn,
 )
 from queue_server.store.keeping import NewSecret
-from queue_server.store.sqlite.acts import row_of_act
+from queue_server.store.relay import NoRelay
+from queue_server.store.rows.acts import row_of_act
 from queue_server.store.sqlite.amending import amend, insert_operation
 from queue_server.store.sqlite.connection import open_writer
 from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
@@ -55,8 +56,10 @@ T = TypeVar("T")
 BEAT_TIMEOUT_S = 10.0
 
 
-class SqliteStore:
+class SqliteStore(NoRelay):
     """See Store. Only one process can have a file open: the lock tells the second one so."""
+
+    is_shared = False
 
     def __init__(self, path: Path, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         refuse_network_file_system(path)
@@ -144,12 +147,12 @@ class SqliteStore:
         """See Store.count_contexts."""
         await self._call(lambda session: session.count_contexts())
 
-    async def waiting_in(self, context: str) -> int:
+    async def waiting_in(self, context: str, limit: int) -> int:
         """See Store.waiting_in: the writer keeps it."""
         contexts = self._writer.session.contexts
         if contexts is None:
             raise StoreError("the waiting jobs of contexts are not counted")
-        return contexts.of(context)
+        return min(contexts.of(context), limit)
 
     async def total_slots(self, now: int, lease: int) -> int:  # noqa: ARG002 (the lock is the lease)
         """See Store.total_slots."""
@@ -254,6 +257,9 @@ class SqliteStore:
     def on_cancel(self, listener: CancelListener) -> None:
         """See Store.on_cancel."""
         self._cancel_listeners.append(listener)
+
+    def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
+        """See Store.on_end. There is no other node."""
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """See Store.on_failure."""

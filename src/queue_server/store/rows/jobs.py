@@ -1,19 +1,17 @@
-"""Rows of the SQLite store from and to the domain's types."""
+"""Jobs."""
 
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from queue_server.domain.access import EVERYBODY, Access
 from queue_server.domain.job import CANCELLED, PRIORITY_MAX, Attempt, Job, JobRecord, NewJob, decode_plan
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.placeholders import MARK
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Revision
-from queue_server.store.contract import JobFilter, Operation, OperationState
-from queue_server.store.sqlite.bulk import Row
+from queue_server.store.rows import Row
 
 RECORD = (
     "job.id, job.state, 1000 - job.rank, job.run_at, job.context, job.attempt, job.claim_seq, job.node_id, "
@@ -100,14 +98,6 @@ def attempt_of_row(row: Any) -> Attempt:
     output, timings = Output(size=size, error_size=error_size), Timings(connect, first_byte)
     values: Any = (*facts, OutcomeKind(outcome), exit_code, signal, error, output, due_at, timings)
     return Attempt(*values)
-
-
-def operation_of_row(row: Any) -> Operation:
-    """An operation from its row."""
-    id_, action, state, wanted, *facts, access = row
-    asked = EVERYBODY if access is None else msgspec.json.decode(access, type=Access)
-    values: Any = (id_, action, OperationState(state), msgspec.json.decode(wanted, type=JobFilter), *facts, asked)
-    return Operation(*values)
 
 
 def revision_row(change: Revision) -> Row:

@@ -1,7 +1,7 @@
-"""Rows of the audit log."""
+"""The audit log."""
 
 from queue_server.domain.audit import Act
-from queue_server.store.sqlite.bulk import Row
+from queue_server.store.rows import Row
 
 
 def row_of_act(act: Act) -> Row:

@@ -1,0 +1,76 @@
+"""What a node of a cluster learns by looking at the database every second, whatever was missed before.
+
+The stores of shared databases have a Pulse each and give it a PulseSource: their SQL. It tells the listeners of the
+store's contract (arrivals, wishes to cancel, ends, messages), keeps the clock at the database's time, and is the truth
+behind every faster signal: `hurry` has it look at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node wants to know. `waited` are jobs whose end somebody waits for.
+
+    `heard` is None where the node wants no messages; else the last number that it has heard of each node, and of nodes
+    that are not in it, it wants those that are younger than `since` (the database's clock).
+    """
+
+    node_id: int
+    now: int
+    lease: int
+    waited: Sequence[int] = ()
+    heard: Mapping[int, int] | None = None
+    since: int = 0
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message of another node. Numbers of one node grow in the order in which its messages were sent."""
+
+    node_id: int
+    number: int
+    body: bytes
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A running job of this node that is to be cancelled."""
+
+    job_id: int
+    claim_seq: int
+    reason: str
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node learns.
+
+    `told_at` is the database's clock. `nodes` and `slots` count the live nodes, those whose lease has not ended. `due`
+    is the run_at of the first job that may be claimed then: 0 where one is available, None where none waits.
+    `is_relaying` says that another live node wants messages.
+    """
+
+    told_at: int
+    nodes: int
+    slots: int
+    due: int | None
+    is_relaying: bool
+    wishes: Sequence[Wish] = ()
+    ended: Sequence[int] = ()
+    messages: Sequence[Message] = ()
+
+
+class PulseSource(Protocol):
+    """The SQL behind a pulse. Each method is one short transaction on a connection that no long work holds up."""
+
+    async def look(self, look: Look) -> Signs:
+        """Look. StoreUnavailable where the database does not answer in a few seconds."""
+        ...
+
+    async def want_messages(self, node_id: int, wanted: bool) -> None:
+        """Say whether this node wants to hear messages."""
+        ...
+
+    async def send(self, node_id: int, bodies: Sequence[bytes]) -> None:
+        """Append messages of this node, in order. Not called twice at a time. Deletes what is older than a minute."""
+        ...

@@ -1,0 +1,1 @@
+"""Finding the jobs of a filter in any SQL database."""

@@ -232,7 +232,7 @@ class StoreMachine(RuleBasedStateMachine):
         return self.runner.run(work)
 
     async def _open(self):
-        return self.backend.open()
+        return await self.backend.open()
 
     def _row(self, **of_job) -> NewJob:
         ttl, deadline = of_job.pop("ttl", None), of_job.pop("deadline", None)

@@ -37,7 +37,7 @@ async def refusal(path: Path) -> str:
 
 def _open(path: Path) -> SqliteStore:
 
-    return SqliteStore(path, SystemClock(), asyncio.get_running_loop())
+    return SqliteStore(path, ServerClock(), asyncio.get_running_loop())
 
 
 # How connections are set up.

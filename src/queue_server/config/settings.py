@@ -28,7 +28,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     host: Annotated[str, Meta(description="Address to listen on, or unix:/path for a socket.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 1337
-    db: Annotated[str, Meta(description="Where jobs are stored: sqlite:///FILE.")] = "sqlite:///queue-server.db"
+    db: Annotated[
+        str,
+        Meta(
+            description="Where jobs are stored: sqlite:///FILE, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME.",
+        ),
+    ] = "sqlite:///queue-server.db"
     node_name: Annotated[str, Meta(description="This node's name; empty takes the host's name.")] = ""
     concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Job slots: how many jobs run at once.")] = 100
     exec_concurrency: Annotated[

@@ -139,11 +139,13 @@ class Server:
         settings = self._ground.settings
         self._log.info(
             f"Queue Server {__version__} listens on {self._ground.address}",
-            db=settings.db.rpartition("@")[2],
+            db=settings.db.rpartition("@")[2].partition("?")[0],
             slots=settings.concurrency,
             exec=settings.exec,
             pid=os.getpid(),
         )
+        for warning in self._ground.store.warnings:
+            self._log.warning(warning)
         if settings.exec == "any":
             whom = settings.exec_run_as or "this server's user"
             self._log.warning(f"commands are on: whoever can add a job can run any command as {whom}")

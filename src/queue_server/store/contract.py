@@ -236,6 +236,11 @@ class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
         """Whether other nodes may work on it: then a node's right to its jobs is a lease that ends with time."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the database's own settings weaken of our promises: a sentence for each, with the setting's name."""
+        ...
+
     async def register(self, name: str, slots: int, now: int) -> Node:
         """Add this process as a new node and start its lease."""
         ...

@@ -10,6 +10,7 @@ from types import FrameType
 
 import msgspec
 
+from tests.performance import databases
 from tests.performance.children import BenchmarkError
 from tests.performance.facts import machine_facts
 from tests.performance.figures import Figure
@@ -47,7 +48,11 @@ def main() -> int:
 
 
 def measure(options: Options, folder: Path, load: LoadGenerator) -> Iterator[Figure]:
-    with Progress(parts(options)) as progress, running_target(folder) as target:
+    with (
+        databases.dropped_at_the_end(options.db),
+        Progress(parts(options)) as progress,
+        running_target(folder) as target,
+    ):
         bench = Bench(options, folder, target, load, progress)
         yield from measure_empty(bench)
         if options.backlog:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.performance import children
+from tests.performance import children, databases
 from tests.performance.figures import Figure
 from tests.performance.jobs import LAST, http_job
 from tests.performance.sections import (
@@ -80,7 +80,8 @@ def fill(bench: Bench, database: Path, waiting: int) -> None:
         post_ballast(bench, database, waiting)
     else:
         job = http_job(bench.target.url(ballast_of(database)), LAST)
-        children.work_of(children.program("fill", database, waiting), body=job, timeout_s=60 + waiting / SLOWEST_PER_S)
+        url = databases.prepare(bench.options.db, database)
+        children.work_of(children.program("fill", url, waiting), body=job, timeout_s=60 + waiting / SLOWEST_PER_S)
     bench.progress.advance()
 
 

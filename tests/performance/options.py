@@ -63,6 +63,7 @@ class Options:
     server_command: str
     slots: int
     json: Path | None
+    db: str
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
@@ -84,6 +85,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         server_command=given.server_command,
         slots=given.slots,
         json=given.json,
+        db=given.db,
     )
 
 
@@ -121,6 +123,13 @@ def make_parser() -> argparse.ArgumentParser:
         choices=("auto", "wrk", "own"),
         default="auto",
         help="what makes the load (auto: wrk if it is installed)",
+    )
+    add(
+        "--db",
+        default="",
+        metavar="URL",
+        help="measure on a database server, such as postgresql://postgres@127.0.0.1:5432, instead of on files; "
+        "databases are made there and dropped at the end",
     )
     add("--slots", type=int, default=100, metavar="N", help="job slots of the server (default %(default)s)")
     add(

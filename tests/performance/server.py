@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from tests.performance import children, procfs
+from tests.performance import children, databases, procfs
 from tests.performance.children import BenchmarkError
 from tests.performance.options import Options
 from tests.performance.wire import Connection
 
 DONE = 3
-SERVE = "serve --port {port} --db sqlite:///{db} --exec any --log-format json --concurrency {slots}"
+SERVE = "serve --port {port} --db {url} --exec any --log-format json --concurrency {slots}"
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -96,7 +96,8 @@ def server_command(options: Options, port: int, database: Path) -> list[str]:
     if "{port}" not in command:
         command = f"{command.removesuffix(' serve')} {SERVE}"
     program, *arguments = shlex.split(command)
-    values = {"port": port, "db": database, "slots": options.slots}
+    url = databases.prepare(options.db, database)
+    values = {"port": port, "db": database, "url": url, "slots": options.slots}
     found = Path(shutil.which(program) or program).absolute()  # the server runs in another folder
     return [str(found), *(argument.format(**values) for argument in arguments)]
 

@@ -1,6 +1,6 @@
-"""Fills a database file with copies of a job through the store, which is faster than posting them.
+"""Fills a database with copies of a job through the store, which is faster than posting them.
 
-Arguments: the database file, how many. The job comes on stdin. Hands in the jobs stored.
+Arguments: the database as the setting `db` names it, how many. The job comes on stdin. Hands in the jobs stored.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ BATCH = 5_000
 
 async def fill(database: str, count: int, body: bytes) -> Work:
     clock = ServerClock()
-    store = await open_store(Settings(db=f"sqlite:///{database}"), clock)
+    store = await open_store(Settings(db=database), clock)
     begin = time.monotonic()
     for start in range(0, count, BATCH):
         await store.add([new_job(body, clock.now())] * min(BATCH, count - start))

@@ -6,7 +6,7 @@ server's. Beside a full queue also an empty server, measured in turns with the f
 
 from collections.abc import Callable, Iterator
 
-from tests.performance import children, procfs
+from tests.performance import children, databases, procfs
 from tests.performance.figures import Figure, Goal, beside
 from tests.performance.jobs import http_job
 from tests.performance.load import with_cpu
@@ -15,6 +15,7 @@ from tests.performance.work import Work
 
 CONNECTIONS = (1, 16, 64)
 MOST = max(CONNECTIONS)
+BARE_INSERTS = "grouped inserts"
 LANE = "/accepted"
 GOAL = Goal(ratio_at_least=0.42, at_least=14_000)
 GOAL_FULL = Goal(ratio_at_least=0.90)
@@ -33,7 +34,7 @@ def beside_limits(stage: Stage, bare: tuple[int, int], connections: int) -> Iter
     bench, (port, pid) = stage.bench, bare
     limits = {"bare endpoint": accepting(bench, port, lambda: procfs.cpu_s(pid), connections)}
     if connections == MOST:
-        limits["grouped inserts"] = lambda: inserting(bench)
+        limits[BARE_INSERTS] = lambda: inserting(bench)
     rounds = bench.alternate(f"accepts, {connections} connections", of_server(stage, connections), limits)
     name, title = f"accepts_{connections}_connections", f"accepts, {connections} connections"
     judged = not stage.waiting and connections == MOST
@@ -48,7 +49,7 @@ def beside_limits(stage: Stage, bare: tuple[int, int], connections: int) -> Iter
     if connections == MOST:
         yield beside(
             rounds,
-            "grouped inserts",
+            BARE_INSERTS,
             lambda work: work.per_s,
             name=f"{name}_beside_inserts_per_s",
             title=title,
@@ -98,5 +99,10 @@ def accepting(
 
 
 def inserting(bench: Bench) -> Work:
-    command = children.program("inserts", bench.folder / "inserts.db", bench.scale.accept_s / 2)
+    """Bare inserts into the same kind of database."""
+    seconds, database = bench.scale.accept_s / 2, bench.folder / "inserts.db"
+    if bench.options.db:
+        command = children.program("driver", databases.prepare(bench.options.db, database), "inserts", seconds)
+    else:
+        command = children.program("inserts", database, seconds)
     return children.work_of(command, body=http_job(bench.target.url(LANE)), timeout_s=60)

@@ -5,7 +5,7 @@ The limit: a loop that sends the same requests to the same target, as many at on
 
 from collections.abc import Iterator
 
-from tests.performance import children
+from tests.performance import children, databases
 from tests.performance.figures import Figure, Goal, beside
 from tests.performance.jobs import http_job
 from tests.performance.load import with_cpu
@@ -15,10 +15,13 @@ from tests.performance.work import Work
 LANE = "/drained"
 GOAL = Goal(ratio_at_least=0.50, at_least=12_000)
 SLOWEST_PER_S = 200
+BARE_CLAIMS = "bare claims and ends"
 
 
 def measure(stage: Stage) -> Iterator[Figure]:
     limits = {"bare requests": lambda: requesting(stage.bench)}
+    if stage.bench.options.db:
+        limits[BARE_CLAIMS] = lambda: claiming(stage.bench)
     rounds = stage.bench.alternate("drain", lambda: draining(stage), limits)
     yield beside(
         rounds,
@@ -28,6 +31,14 @@ def measure(stage: Stage) -> Iterator[Figure]:
         title=f"drain of {stage.bench.scale.drain_jobs:,} http jobs",
         goal=GOAL,
     )
+    if stage.bench.options.db:
+        yield beside(
+            rounds,
+            BARE_CLAIMS,
+            lambda work: work.per_s,
+            name="drain_beside_claims_per_s",
+            title=f"drain of {stage.bench.scale.drain_jobs:,} http jobs",
+        )
     yield beside(
         rounds,
         "bare requests",
@@ -51,6 +62,13 @@ def draining(stage: Stage) -> Work:
         return Work(amount=count, seconds=(end_ns - begin_ns) / 1e9)
 
     return with_cpu(drain, stage.server.cpu_s)
+
+
+def claiming(bench: Bench) -> Work:
+    """The database's driver alone, claiming and ending jobs."""
+    url = databases.prepare(bench.options.db, bench.folder / "claims.db")
+    command = children.program("driver", url, "claims", bench.scale.accept_s)
+    return children.work_of(command, body=http_job(bench.target.url(LANE)), timeout_s=60)
 
 
 def requesting(bench: Bench) -> Work:

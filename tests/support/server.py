@@ -24,18 +24,20 @@ FINAL = ("completed", "failed", "cancelled")
 
 
 class Server:
-    """One server on a file in `folder`; `start` may be called again after it has ended."""
+    """One server on a file in `folder`, or on `db`; `start` may be called again after it has ended."""
 
     def __init__(
         self,
         folder: Path,
         *flags: str,
+        db: str | None = None,
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = PROGRAM,
         stderr: int | None = None,
     ) -> None:
         self.folder = folder
         self.db = folder / "q.db"
+        self.db_url = db or f"sqlite:///{self.db}"
         self.log_file = folder / "log"
         self.port = 0
         self._flags = flags
@@ -50,7 +52,7 @@ class Server:
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
-                (*self._program, "serve", "--port", str(self.port), "--db", f"sqlite:///{self.db}", *self._flags),
+                (*self._program, "serve", "--port", str(self.port), "--db", self.db_url, *self._flags),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log if self._stderr is None else self._stderr,

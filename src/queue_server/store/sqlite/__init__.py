@@ -7,7 +7,7 @@ session.py     what is done inside a transaction, and the counts and ids that on
 amending.py    applying what a rule makes of jobs, and how far an operation is
 adding_once.py idempotency keys
 purging.py     deleting what is old
-finding.py     lists of jobs, within a bounded number of rows; walks.py, spans.py and fragments.py are its parts
+finding.py     lists of jobs: the searches of store/search on a reading connection, in SQLite's dialect.py
 readers.py     reading connections in threads of their own
 connection.py  opening, pragmas, migrations, translation of the driver's errors
 lock.py        one server per file

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
-"""What SQLite can hold."""
+"""What databases can hold."""
 
 
 class Fragment(msgspec.Struct, frozen=True):
@@ -17,6 +17,15 @@ class Fragment(msgspec.Struct, frozen=True):
 
     sql: str
     values: tuple[Any, ...] = ()
+
+    def numbered(self) -> str:
+        """The SQL with `$1`, `$2` and so on for its values."""
+        first, *others = self.sql.split("?")
+        return first + "".join(f"${number}{text}" for number, text in enumerate(others, 1))
+
+    def percent(self) -> str:
+        """The SQL with `%s` for its values."""
+        return self.sql.replace("?", "%s")
 
 
 def compared(column: str, comparison: str, value: str | int) -> Fragment:
@@ -48,12 +57,12 @@ def select(columns: str, table: str, where: Fragment, ending: str, *values: int)
 
 def merged(columns: str, queries: Sequence[Fragment], ending: str, *values: int) -> Fragment:
     """The rows of all queries. `ending` and `values` as for `select`."""
-    rows = _joined(" union all ", [Fragment(f"select * from ({query.sql})", query.values) for query in queries])  # noqa: S608
-    return Fragment(f"select {columns} from ({rows.sql}) {ending}", (*rows.values, *values))  # noqa: S608
+    rows = _joined(" union all ", [Fragment(f"select * from ({query.sql}) as part", query.values) for query in queries])  # noqa: S608
+    return Fragment(f"select {columns} from ({rows.sql}) as parts {ending}", (*rows.values, *values))  # noqa: S608
 
 
 def held(number: int) -> int:
-    """The number, or the nearest one that SQLite can hold."""
+    """The number, or the nearest one that databases can hold."""
     return min(max(number, LEAST_INTEGER), GREATEST_INTEGER)
 
 

@@ -1,16 +1,17 @@
 """The ways to the jobs of a filter: for each index that serves a part of it, its ranges and what is left to check.
 
-Partial indexes serve a query only if their condition stands in it literally, and `indexed by` makes the choice certain.
+Partial indexes serve a query only if their condition stands in it literally. Where a database has none, its indexes
+have the same names and hold all jobs, and the condition is true of each that is found.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
-from msgspec import json
 
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.store.contract import JobFilter, Order
-from queue_server.store.sqlite.fragments import Fragment, all_of, any_of, compared, one_of
+from queue_server.store.search.dialect import JOBS, TAGS, Dialect
+from queue_server.store.search.fragments import Fragment, all_of, any_of, compared, one_of
 
 ENDS = (Order.ENDED_LAST, Order.ENDED_FIRST)
 
@@ -33,6 +34,9 @@ RANGES_LIMIT = 16
 
 TAG = "tag."
 
+HAS_TAG = "(select count(*) from tag as other where other.name = ? and other.value = ? and other.job_id = job.id) = 1"
+"""Looked up for each job. Of `exists` some databases would make a join, and read all jobs that have the tag."""
+
 Checks = Mapping[str, Fragment]
 """What has to be true of a job, by the name of the filter's member, `created` and `ended` for times."""
 
@@ -40,9 +44,9 @@ Checks = Mapping[str, Fragment]
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """Ranges of an index, which have no job in common, and what has to be checked of each job there.
 
-    `index` is a table with its index, and `jobs` joins the jobs where that is not theirs. Where it is not in the list's
-    order, the jobs have to be gathered and sorted. `cost` is how many rows may have to be looked at to check a job: its
-    own, and one for each tag.
+    `index` is its name, JOBS or TAGS for a primary key, and `jobs` joins the jobs where it is not theirs. Where it is
+    not in the list's order, the jobs have to be gathered and sorted. `cost` is how many rows may have to be looked at
+    to check a job: its own, and one for each tag.
     """
 
     index: str
@@ -54,7 +58,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     cost: int = 1
 
 
-def walks_of(wanted: JobFilter, order: Order) -> list[Walk]:
+def walks_of(wanted: JobFilter, order: Order, dialect: Dialect) -> list[Walk]:
     """The ways to those jobs of a filter that a list in this order shows; none if it can't show any.
 
     The first is in the list's order, unless the filter names ids: then there is only one, which is not.
@@ -64,8 +68,8 @@ def walks_of(wanted: JobFilter, order: Order) -> list[Walk]:
         return []
     checks = _checks(wanted, states)
     if wanted.ids is not None:
-        return [_among(wanted.ids, checks)]
-    by_id = [*_by_member(wanted, checks), *_by_binding(wanted, checks), *_by_tag(wanted, checks)]
+        return [_among(wanted.ids, checks, dialect)]
+    by_id = [*_by_member(wanted, checks), *_by_binding(wanted, checks), *_by_tag(wanted, checks, dialect)]
     if order in ENDS:
         first = [_by_end(states, checks)]
     elif order is Order.DUE:
@@ -91,10 +95,7 @@ def _checks(wanted: JobFilter, states: tuple[State, ...]) -> Checks:
     if len(states) < len(State):
         checks["state"] = any_of(compared("job.state", "=", state) for state in states)
     for name, value in wanted.tags.items():
-        exists = (
-            "exists (select 1 from tag as other where other.name = ? and other.value = ? and other.job_id = job.id)"
-        )
-        checks[TAG + name] = Fragment(exists, (name, value))
+        checks[TAG + name] = Fragment(HAS_TAG, (name, value))
     for name, after, before in (
         ("created", wanted.created_after, wanted.created_before),
         ("ended", wanted.ended_after, wanted.ended_before),
@@ -105,16 +106,16 @@ def _checks(wanted: JobFilter, states: tuple[State, ...]) -> Checks:
     return checks
 
 
-def _among(ids: Iterable[int], checks: Checks) -> Walk:
-    """The plus signs keep SQLite from walking between the least and the greatest id."""
-    listed = Fragment("job.id in (select value from json_each(?))", (json.encode(ids).decode(),))
-    return Walk(index="job", ranges=(listed,), checks=tuple(checks.values()), id="+job.id", is_in_order=False)
+def _among(ids: Sequence[int], checks: Checks, dialect: Dialect) -> Walk:
+    """From id to id, not between the least and the greatest one."""
+    walk = _walk(JOBS, [dialect.among("job.id", ids)], checks)
+    return msgspec.structs.replace(walk, id=dialect.unranged("job.id"), is_in_order=False)
 
 
 def _by_member(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
     for name, (index, condition) in INDEXES.items():
         if name in checks and (name, getattr(wanted, name)) not in NOT_INDEXED:
-            yield _walk(f"job indexed by {index}", [all_of((checks[name], condition))], checks, name)
+            yield _walk(index, [all_of((checks[name], condition))], checks, name)
 
 
 def _by_binding(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
@@ -123,36 +124,35 @@ def _by_binding(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
         if 0 < len(values) <= RANGES_LIMIT and not any((member, value) in NOT_INDEXED for value in values):
             index, condition = INDEXES[member]
             ranges = [all_of((compared(f"job.{member}", "=", value), condition)) for value in dict.fromkeys(values)]
-            yield _walk(f"job indexed by {index}", ranges, checks, name)
+            yield _walk(index, ranges, checks, name)
 
 
-def _by_tag(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
+def _by_tag(wanted: JobFilter, checks: Checks, dialect: Dialect) -> Iterator[Walk]:
+    jobs = f" {dialect.join} job on job.id = tag.job_id"
     for name, value in wanted.tags.items():
         range_ = Fragment("tag.name = ? and tag.value = ?", (name, value))
-        walk = _walk("tag", [range_], checks, TAG + name)
-        yield msgspec.structs.replace(walk, id="tag.job_id", jobs=" cross join job on job.id = tag.job_id")
+        walk = _walk(TAGS, [range_], checks, TAG + name)
+        yield msgspec.structs.replace(walk, id="tag.job_id", jobs=jobs)
 
 
 def _by_state(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
     if "state" in checks:
-        yield _walk(
-            "job indexed by job_state", [compared("job.state", "=", state) for state in states], checks, "state"
-        )
+        yield _walk("job_state", [compared("job.state", "=", state) for state in states], checks, "state")
 
 
 def _by_nothing(checks: Checks) -> Walk:
-    return _walk("job not indexed", [Fragment("true")], checks)
+    return _walk(JOBS, [Fragment("true")], checks)
 
 
 def _by_due_time(checks: Checks) -> Walk:
-    return _walk("job indexed by job_due", [Fragment("job.state = 'scheduled'")], checks, "state")
+    return _walk("job_due", [Fragment("job.state = 'scheduled'")], checks, "state")
 
 
 def _by_end(states: Iterable[State], checks: Checks, *limits: Fragment) -> Walk:
     """The walk on ended jobs. The times of their end are `limits`, or those of the span where that is in this order."""
     index = Fragment("job.ended_at is not null")
     ranges = [all_of((compared("job.state", "=", state), index, *limits)) for state in states]
-    return _walk("job indexed by job_ended", ranges, checks, "state", "ended")
+    return _walk("job_ended", ranges, checks, "state", "ended")
 
 
 def _by_time(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
@@ -165,7 +165,7 @@ def _by_time(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
 
 def _by_creation(checks: Checks) -> Iterator[Walk]:
     if "created" in checks:
-        yield _walk("job indexed by job_created", [checks["created"]], checks, "created")
+        yield _walk("job_created", [checks["created"]], checks, "created")
 
 
 def _gathered(walk: Walk) -> Walk:

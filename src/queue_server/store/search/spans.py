@@ -6,7 +6,8 @@ import msgspec
 from msgspec import structs
 
 from queue_server.store.contract import Order, Position
-from queue_server.store.sqlite.fragments import GREATEST_INTEGER, LEAST_INTEGER, Fragment, all_of, held
+from queue_server.store.search.dialect import Dialect
+from queue_server.store.search.fragments import GREATEST_INTEGER, LEAST_INTEGER, Fragment, all_of, held
 
 ENDED_AT = "job.ended_at"
 VALUES = {Order.ENDED_LAST: ENDED_AT, Order.ENDED_FIRST: ENDED_AT, Order.DUE: "job.run_at"}
@@ -69,19 +70,20 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         direction = "desc" if self.is_descending else "asc"
         return ", ".join(f"{column} {direction}" for column in dict.fromkeys(columns))
 
-    def condition(self, id_: str) -> Fragment:
+    def condition(self, id_: str, dialect: Dialect) -> Fragment:
         """Which jobs are in it: one range of an index that has the list's order.
 
-        SQLite takes one lower and one upper bound for the range and checks others on each row. So there is only one of
-        each: plus signs keep it from taking those that tell jobs with the same value apart.
+        A database may take one lower and one upper bound for the range and check others on each row. So there is only
+        one of each: those that tell jobs with the same value apart are none.
         """
         value = VALUES.get(self.order, id_)
         range_ = Fragment(f"{value} between ? and ?", (self.values.start, self.values.stop - 1))
         if self.is_by_id:
             return range_
+        columns = f"{dialect.unranged(value)}, {dialect.unranged(id_)}"
         beyond, within = ("<", ">=") if self.is_descending else (">", "<=")
         ends = [
-            Fragment(f"(+{value}, +{id_}) {comparison} (?, ?)", (held(place.value), held(place.id)))
+            Fragment(f"({columns}) {comparison} (?, ?)", (held(place.value), held(place.id)))
             for place, comparison in ((self.after, beyond), (self.up_to, within))
             if place is not None
         ]

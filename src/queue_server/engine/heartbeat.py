@@ -8,7 +8,6 @@ from queue_server.store.contract import Heartbeat
 from queue_server.telemetry.logs import Log
 
 BEAT_S = 5.0
-LEASE_S = 15.0
 
 
 class HeartbeatThread:

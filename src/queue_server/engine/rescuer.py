@@ -11,8 +11,7 @@ from queue_server.domain.errors import StoreError
 from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Moment, Transition, decide, overdue
 from queue_server.domain.outcome import Outcome, OutcomeKind
-from queue_server.engine.heartbeat import LEASE_S
-from queue_server.store.contract import Store, Turn
+from queue_server.store.contract import LEASE_S, Store, Turn
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.telemetry.logs import Log
 

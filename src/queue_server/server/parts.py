@@ -14,7 +14,6 @@ from queue_server.domain.command import ExecCommand, HttpCommand
 from queue_server.domain.state import State
 from queue_server.domain.targets import Targets
 from queue_server.engine.engine import Engine, EngineOptions
-from queue_server.engine.heartbeat import LEASE_S
 from queue_server.executors.contract import Executor
 from queue_server.executors.exec import ExecExecutor
 from queue_server.executors.http import HttpExecutor
@@ -31,7 +30,7 @@ from queue_server.operations.secrets import Secrets
 from queue_server.operations.target_limits import LimitsOf
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
-from queue_server.store.contract import Store
+from queue_server.store.contract import LEASE_S, Store
 from queue_server.store.open import key_file, store_files
 from queue_server.telemetry.events.frames import run_name
 from queue_server.telemetry.job_events import JobEvents

@@ -21,6 +21,9 @@ from queue_server.domain.wishes import Answer
 from queue_server.store.keeping import AuditStore, SecretStore, TokenStore
 from queue_server.store.relay import Relay
 
+LEASE_S = 15.0
+"""How old a node's heartbeat may be. One that is older is gone: its jobs are given back, its slots do not count."""
+
 
 class Node(msgspec.Struct, frozen=True):
     """A running server process. Each start is a new node, so `id` also tells one run of a server from the next."""

@@ -1,9 +1,4 @@
-"""What a node of a cluster learns by looking at the database every second, whatever was missed before.
-
-The stores of shared databases have a Pulse each and give it a PulseSource: their SQL. It tells the listeners of the
-store's contract (arrivals, wishes to cancel, ends, messages), keeps the clock at the database's time, and is the truth
-behind every faster signal: `hurry` has it look at once.
-"""
+"""The SQL behind a pulse: what the store of a shared database gives it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

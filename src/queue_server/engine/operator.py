@@ -76,7 +76,7 @@ class Operator:
         if page.next_after is None:
             step = self._last_step(operation, OperationState.COMPLETED, None)
         else:
-            step = Step(operation_id=operation.id, next_id=page.next_after)
+            step = Step(operation_id=operation.id, next_id=page.next_after, after=operation.next_id)
         for amended in await self._store.amend(page.ids, rule, step):
             self._amended(amended)
 
@@ -84,6 +84,7 @@ class Operator:
         return Step(
             operation_id=operation.id,
             next_id=operation.last_id,
+            after=operation.next_id,
             state=state,
             ended_at=self._clock.now(),
             error=error,

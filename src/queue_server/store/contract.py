@@ -207,10 +207,15 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an operation is once a page of it is done; saved in the page's transaction."""
+    """How far an operation is once a page of it is done; saved in the page's transaction.
+
+    `after` is the `next_id` that the page was looked for from, if it matters: then nothing is done if the operation is
+    elsewhere by now. So nodes may work on one operation at a time, and each page is done once.
+    """
 
     operation_id: int
     next_id: int
+    after: int | None = None
     state: OperationState = OperationState.RUNNING
     ended_at: int | None = None
     error: str | None = None
@@ -292,7 +297,8 @@ class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
         """Have `rule` say what becomes of each of these jobs, and apply it, all in one transaction.
 
         Ids that no job has are left out. `step` saves how far an operation has come: `done` grows by the jobs that were
-        changed, `skipped` by all others. If the operation is over already, nothing is done.
+        changed, `skipped` by all others. If the operation is over already, or not where `step.after` says, nothing is
+        done.
         """
         ...
 

@@ -167,6 +167,29 @@ async def test_operation_that_is_over_does_nothing_more(store, state):
     assert (await store.get(job_id)).state is State.AVAILABLE
 
 
+async def test_page_that_another_node_has_done_is_not_done_again(store):
+    job_ids = list(await store.add([new_job() for _ in range(3)]))
+    operation_id = await store.add_operation(operation())
+    first = Step(operation_id=operation_id, next_id=job_ids[0], after=0)
+    assert await store.amend(job_ids[:1], cancelling(), first)
+    assert await store.amend(job_ids[1:2], cancelling(), first) == []
+    assert await store.amend(job_ids[2:], cancelling(), Step(operation_id=operation_id, next_id=9, after=1000)) == []
+    now = await store.operation(operation_id)
+    assert (now.next_id, now.done, now.skipped) == (job_ids[0], 1, 0)
+    assert (await store.counts())[State.AVAILABLE] == 2
+    assert await store.amend(job_ids[1:2], cancelling(), Step(operation_id=operation_id, next_id=9, after=job_ids[0]))
+
+
+async def test_of_nodes_that_do_one_page_at_a_time_one_does_it(store):
+    (job_id,) = await store.add([new_job()])
+    operation_id = await store.add_operation(operation())
+    step = Step(operation_id=operation_id, next_id=job_id, after=0)
+    results = await asyncio.gather(*[store.amend([job_id], cancelling(), step) for _ in range(8)])
+    assert sum(map(bool, results)) == 1
+    now = await store.operation(operation_id)
+    assert (now.done, now.skipped) == (1, 0)
+
+
 async def test_cancelled_operation_ends_between_two_pages(store):
     job_ids = list(await store.add([new_job() for _ in range(40)]))
     operation_id = await store.add_operation(operation(matched=40))

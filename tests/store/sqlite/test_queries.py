@@ -61,7 +61,7 @@ def plan(database, name: str, *values: object) -> list[str]:
         ("extend", (1, 1, 1, ""), "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"),
         ("wish_cancel", (1, 1, 1, ""), "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"),
         ("save_operation", (1,) * 7, "SEARCH operation USING INTEGER PRIMARY KEY (rowid=?)"),
-        ("is_operation_running", (1,), "SEARCH operation USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("is_operation_running", (1, 0), "SEARCH operation USING INTEGER PRIMARY KEY (rowid=?)"),
         ("operation", (1,), "SEARCH operation USING INTEGER PRIMARY KEY (rowid=?)"),
         ("operations", (1, 10), "SEARCH operation USING INTEGER PRIMARY KEY (rowid<?)"),
         ("open_operations", (), "SCAN operation USING INDEX operation_running"),

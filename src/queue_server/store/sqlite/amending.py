@@ -16,7 +16,7 @@ from queue_server.store.sqlite.session import Session
 
 def amend(session: Session, job_ids: Sequence[int], rule: Rule, step: Step | None) -> list[Amended]:
     """See Store.amend."""
-    if step is not None and not session.rows("is_operation_running", (step.operation_id,)):
+    if step is not None and not session.rows("is_operation_running", (step.operation_id, step.after)):
         return []
     rows = session.rows("get_many", (json.encode(list(dict.fromkeys(job_ids))).decode(),))
     amended = [_answer(rule, row) for row in rows]

@@ -253,9 +253,9 @@ update operation
 set next_id = ?2, done = done + ?3, skipped = skipped + ?4, state = ?5, ended_at = ?6, error = ?7
 where id = ?1 and state = 'running';
 
--- Whether an operation is not over.
+-- Whether an operation is not over, and where it is expected to be, if that matters.
 -- name: is_operation_running
-select 1 from operation where id = ?1 and state = 'running';
+select 1 from operation where id = ?1 and state = 'running' and (?2 is null or next_id = ?2);
 
 -- One operation.
 -- name: operation

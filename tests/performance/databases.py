@@ -45,6 +45,22 @@ def is_postgres(server: str) -> bool:
     return server.startswith("postgres")
 
 
+def queries(url: str) -> int:
+    """What has been asked of this database so far: its transactions, or with MySQL all statements of the server."""
+    found: list[int] = []
+
+    async def count(run: Run) -> None:
+        if is_postgres(url):
+            name = url.rpartition("/")[2]
+            rows = await run(f"select xact_commit + xact_rollback from pg_stat_database where datname = '{name}'")
+            found.append(rows[0][0])
+        else:
+            found.append(int((await run("show global status like 'Questions'"))[0][1]))
+
+    asyncio.run(_on(url.rpartition("/")[0], count))
+    return found[0]
+
+
 async def _create(run: Run, name: str) -> None:
     if name not in await _names(run):
         await run(f"create database {name}")

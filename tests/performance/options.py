@@ -9,6 +9,7 @@ from pathlib import Path
 SECTIONS = (
     "start",
     "lists",
+    "cluster",
     "latency",
     "exec",
     "drain",

@@ -103,6 +103,14 @@ def connect(process: subprocess.Popen[bytes], port: int, log: Path) -> Connectio
 def work_of(command: Sequence[str], *, body: bytes = b"", timeout_s: float, **variables: str) -> Work:
     """Run a program to its end, with `body` on stdin; the work it hands in, BenchmarkError when it fails."""
     try:
+        return read(output_of(command, body=body, timeout_s=timeout_s, **variables))
+    except msgspec.DecodeError as error:
+        raise BenchmarkError(f"{shown(command)} handed in nothing that can be read") from error
+
+
+def output_of(command: Sequence[str], *, body: bytes = b"", timeout_s: float, **variables: str) -> bytes:
+    """Run a program to its end, with `body` on stdin; what it prints, BenchmarkError when it fails."""
+    try:
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -112,14 +120,12 @@ def work_of(command: Sequence[str], *, body: bytes = b"", timeout_s: float, **va
             timeout=timeout_s,
             check=True,
         )
-        return read(done.stdout)
     except subprocess.CalledProcessError as error:
         said = (error.stdout + error.stderr).decode(errors="replace").strip()
         raise BenchmarkError(f"{shown(command)} failed:\n{said}") from error
     except subprocess.TimeoutExpired as error:
         raise BenchmarkError(f"{shown(command)} did not end within {timeout_s:.0f} s") from error
-    except msgspec.DecodeError as error:
-        raise BenchmarkError(f"{shown(command)} handed in nothing that can be read") from error
+    return done.stdout
 
 
 def shown(command: object) -> str:

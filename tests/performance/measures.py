@@ -12,6 +12,7 @@ from tests.performance.sections import (
     accepts,
     batch,
     both,
+    claims,
     cluster,
     drain,
     exec,  # noqa: A004
@@ -62,6 +63,8 @@ def measure(bench: Bench, database: Path, waiting: int) -> Iterator[Figure]:
         yield from told(bench, () if waiting else lists.measure(bench))  # they bring jobs of their own
     if "cluster" in sections:
         yield from told(bench, () if waiting else cluster.measure(bench))
+    if "claims" in sections:
+        yield from told(bench, () if waiting else claims.measure(bench))
     with running_stage(bench, database, waiting) as stage:
         for name, of_stage in MEASURES.items():
             if name in sections:

@@ -10,6 +10,7 @@ SECTIONS = (
     "start",
     "lists",
     "cluster",
+    "claims",
     "latency",
     "exec",
     "drain",
@@ -38,6 +39,8 @@ class Scale:
     starts: int = 3
     list_jobs: int = 1_000_000
     list_pages: int = 10
+    claim_backlog: int = 10_000_000
+    claims: int = 1_000
 
 
 QUICK = Scale(
@@ -50,6 +53,8 @@ QUICK = Scale(
     starts=1,
     list_jobs=50_000,
     list_pages=2,
+    claim_backlog=100_000,
+    claims=200,
 )
 
 

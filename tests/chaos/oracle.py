@@ -2,22 +2,39 @@
 
 I1 every acknowledged job is final, and the target saw it
 I2 nothing ran that was not submitted, and one submission is at most one job
-I3 a job ran more than once only when a kill struck it while it ran, each time by a higher claim
+I3 a job ran more than once only when a fault struck it while it ran, each time by a higher claim, and a fault strikes
+   at most the slots of a node
 I4 a job's claims only grow, and nothing follows its final attempt
 I5 one callback is owed for each end, and it was delivered
+I6 how long the jobs of a struck node waited for their next claim is told
 """
 
 import json
-import sqlite3
 from collections import Counter, defaultdict
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from tests.chaos.dump import Dump, Row
 
 FINAL = ("completed", "failed", "cancelled")
 KILLER = "its node died three times while it ran"
+STRUCK = ("lease_expired", "interrupted")
+"""The outcomes of attempts that a fault ended: seen by others, or by the node itself."""
+SUBMITTED = ("accepted", "unknown", "refused")
+"""What may have become of a number that reached a server."""
+
+
+class Fault(NamedTuple):
+    """What struck a node (or all of them, without a name, where it struck the database), on the clock of the jobs."""
+
+    node: str
+    at: int
+
+    def strikes(self, node: Row, attempt: Row) -> bool:
+        return self.node in ("", node["name"]) and attempt["started_at"] <= self.at <= attempt["ended_at"]
 
 
 @dataclass
@@ -27,39 +44,31 @@ class Verdict:
     unknown: int = 0
     duplicates: int = 0
     killers: int = 0
+    reclaimed_s: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.accepted} accepted, {self.unknown} unknown, {self.duplicates} ran again, "
             f"{self.killers} ended as killers of their node, {len(self.complaints)} complaints"
         )
+        if not self.reclaimed_s:
+            return text
+        waits = [f"{share(self.reclaimed_s, percent):.1f} s (p{percent})" for percent in (50, 99)]
+        return f"{text}; {len(self.reclaimed_s)} claimed again after {', '.join(waits)}"
 
 
-@dataclass(frozen=True)
-class Dump:
-    jobs: dict[int, sqlite3.Row]
-    attempts: dict[int, list[sqlite3.Row]]
-    integrity: str
+def share(values: Sequence[float], percent: int) -> float:
+    """A percentile."""
+    return sorted(values)[min(len(values) * percent // 100, len(values) - 1)]
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def dump(file: Path) -> Dump:
-    with closing(sqlite3.connect(file)) as database:
-        database.row_factory = sqlite3.Row
-        jobs = {row["id"]: row for row in database.execute("select * from job")}
-        attempts: defaultdict[int, list[sqlite3.Row]] = defaultdict(list)
-        for row in database.execute("select * from attempt order by job_id, claim_seq"):
-            attempts[row["job_id"]].append(row)
-        (integrity,) = database.execute("pragma integrity_check").fetchone()
-    return Dump(jobs, attempts, integrity)
-
-
-def judge(folder: Path, db: Path, slots: int) -> Verdict:
-    """The verdict on one run, after everything has ended."""
-    verdict, found = Verdict(), dump(db)
+def judge(folder: Path, found: Dump, slots: int, faults: Sequence[Fault] | None = None) -> Verdict:
+    """The verdict on one run, after everything has ended. With `faults`, those of nodes that share a database."""
+    verdict = Verdict()
     produced, ran, called = (lines(folder / name) for name in ("producer", "target", "callback"))
     accepted = {line["n"]: line["id"] for line in produced if line["what"] == "accepted"}
     verdict.accepted = len(accepted)
@@ -70,7 +79,11 @@ def judge(folder: Path, db: Path, slots: int) -> Verdict:
     runs, calls = _by_job(ran), _by_job(called)
     _judge_accepted(accepted, found, runs, verdict)
     _judge_submissions(produced, accepted, ran, verdict)
-    _judge_repeats(runs, found, slots, verdict)
+    _judge_repeats(runs, found, verdict)
+    if faults is None:
+        _judge_strikes(found, lambda _: slots, verdict)
+    else:
+        _judge_faults(found, faults, slots, verdict)
     _judge_callbacks(found, calls, verdict)
     return verdict
 
@@ -105,41 +118,72 @@ def _judge_accepted(accepted: dict[int, int], found: Dump, runs: dict[int, Any],
 def _judge_submissions(
     produced: list[dict[str, Any]], accepted: dict[int, int], ran: list[dict[str, Any]], verdict: Verdict
 ) -> None:
-    sent = {str(line["n"]) for line in produced if line["what"] == "sent"}
-    refused = {str(line["n"]) for line in produced if line["what"] == "refused"}
+    known_as = {what: {str(line["n"]) for line in produced if line["what"] == what} for what in SUBMITTED}
+    submitted = set().union(*known_as.values())
+    for number in known_as["refused"]:
+        verdict.complaints.append(f"I1 number {number} was refused")
     jobs_of: defaultdict[str, set[str]] = defaultdict(set)
     for line in ran:
         jobs_of[line["n"]].add(line["job"])
     for number, jobs in jobs_of.items():
-        if number not in sent or number in refused:
-            verdict.complaints.append(f"I2 number {number} ran and was not submitted, or was refused")
+        if number not in submitted:
+            verdict.complaints.append(f"I2 number {number} ran and was not submitted")
         if len(jobs) > 1:
             verdict.complaints.append(f"I2 number {number} became jobs {sorted(jobs)}")
         if (known := accepted.get(int(number))) and jobs != {str(known)}:
             verdict.complaints.append(f"I2 number {number} was acknowledged as {known} and ran as {sorted(jobs)}")
 
 
-def _judge_repeats(runs: dict[int, list[dict[str, Any]]], found: Dump, slots: int, verdict: Verdict) -> None:
+def _judge_repeats(runs: dict[int, list[dict[str, Any]]], found: Dump, verdict: Verdict) -> None:
     complain = verdict.complaints.append
     for job_id, seen in runs.items():
         claims = [int(line["claim"]) for line in seen]
         if any(later <= earlier for earlier, later in pairwise(claims)):
             complain(f"I4 job {job_id} was seen with the claims {claims}")
-        losses = sum(attempt["outcome"] == "lease_expired" for attempt in found.attempts.get(job_id, ()))
+        losses = sum(attempt["outcome"] in STRUCK for attempt in found.attempts.get(job_id, ()))
         verdict.duplicates += len(seen) - 1
         if len(seen) - 1 > losses:
             complain(f"I3 job {job_id} ran {len(seen)} times and was struck {losses} times")
-    struck: Counter[int] = Counter()
     for job_id, attempts in found.attempts.items():
         outcomes = [attempt["outcome"] for attempt in attempts]
-        struck.update(attempt["node_id"] for attempt in attempts if attempt["outcome"] == "lease_expired")
         if "succeeded" in outcomes[:-1]:
             complain(f"I4 job {job_id} has attempts after its success: {outcomes}")
         if [attempt["claim_seq"] for attempt in attempts] != list(range(1, len(attempts) + 1)):
             complain(f"I4 job {job_id} has the claims {[attempt['claim_seq'] for attempt in attempts]}")
+
+
+def _judge_strikes(found: Dump, bound: Callable[[int], int], verdict: Verdict) -> None:
+    """No node lost more jobs than it had slots, for each fault that struck it."""
+    struck = Counter(attempt["node_id"] for attempt in _struck(found))
     for node, count in struck.items():
-        if count > slots:
-            complain(f"I3 {count} jobs were struck at the end of node {node}, which had {slots} slots")
+        if count > bound(node):
+            verdict.complaints.append(f"I3 {count} jobs of node {node} were struck, which could be {bound(node)}")
+
+
+def _judge_faults(found: Dump, faults: Sequence[Fault], slots: int, verdict: Verdict) -> None:
+    """Nodes that share a database lose jobs by faults only, and these are soon claimed again."""
+
+    def bound(node_id: int) -> int:
+        return slots * sum(fault.node in ("", found.nodes[node_id]["name"]) for fault in faults)
+
+    _judge_strikes(found, bound, verdict)
+    for attempt in _struck(found):
+        node = found.nodes[attempt["node_id"]]
+        struck = [fault.at for fault in faults if fault.strikes(node, attempt)]
+        if not struck:
+            where = f"job {attempt['job_id']} was taken from node {node['id']} ({node['name']})"
+            verdict.complaints.append(f"I3 {where}, which nothing had struck")
+        elif again := _claim_after(attempt, found):
+            verdict.reclaimed_s.append((again["started_at"] - struck[0]) / 1_000_000)
+
+
+def _struck(found: Dump) -> list[Row]:
+    return [attempt for rows in found.attempts.values() for attempt in rows if attempt["outcome"] in STRUCK]
+
+
+def _claim_after(attempt: Row, found: Dump) -> Row | None:
+    later = [row for row in found.attempts[attempt["job_id"]] if row["claim_seq"] > attempt["claim_seq"]]
+    return later[0] if later else None
 
 
 def _judge_callbacks(found: Dump, calls: dict[int, Any], verdict: Verdict) -> None:

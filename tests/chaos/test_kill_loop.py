@@ -1,11 +1,12 @@
 """kill -9 in a loop under load loses nothing, and the oracle that says so notices planted bugs."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.kill_loop import ROOT, run_kill_loop
+from tests.chaos.kill_loop import run_kill_loop
+from tests.chaos.planting import planted
+from tests.chaos.variants import acknowledge_before_commit, no_fence_and_rescue_while_running
 
 
 def assert_kept(folder: Path, rounds: int) -> list[float]:
@@ -28,17 +29,10 @@ def test_two_hundred_kills_lose_nothing_and_the_server_is_soon_ready(tmp_path: P
     assert ready[len(ready) // 2] < 2
 
 
-def variant(name: str) -> tuple[str, ...]:
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.chaos.variants import {name}, run; {name}(); run()"
-    )
-    return (sys.executable, "-c", code)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_oracle_notices_a_server_that_acknowledges_before_its_commit(tmp_path: Path) -> None:
-    run = run_kill_loop(tmp_path, 5, program=variant("acknowledge_before_commit"), drain_s=10)
+    run = run_kill_loop(tmp_path, 5, program=planted(acknowledge_before_commit), drain_s=10)
     print(run)
     assert [text for text in run.verdict.complaints if text.startswith("I1")]
 
@@ -46,7 +40,7 @@ def test_oracle_notices_a_server_that_acknowledges_before_its_commit(tmp_path: P
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_oracle_notices_a_server_without_fence_that_rescues_what_runs(tmp_path: Path) -> None:
-    program = variant("no_fence_and_rescue_while_running")
+    program = planted(no_fence_and_rescue_while_running)
     run = run_kill_loop(tmp_path, 2, program=program, target_delay=0.1, drain_s=20)
     print(run)
     assert [text for text in run.verdict.complaints if text.startswith(("I3", "I4"))]

@@ -1,13 +1,12 @@
-"""Servers with a planted bug, for canaries: `python -m tests.chaos.variants NAME serve …`."""
+"""Bugs to plant in a server on SQLite."""
 
-import sys
 import time
 
-from queue_server.cli.main import run
 from queue_server.engine import rescuer
 from queue_server.store.sqlite import session
 from queue_server.store.sqlite.session import Session
 from queue_server.store.sqlite.writer import Writer
+from tests.chaos.planting import break_query
 
 COMMIT_EVERY_S = 0.3
 
@@ -44,18 +43,8 @@ def acknowledge_before_commit() -> None:
 def no_fence_and_rescue_while_running() -> None:
     """The rescuer takes any running job, and an end is written whoever has the job by then."""
     rescuer.SCAN_S = 0.05
-    _plant("expired", "and node_id not in (select id from node)", "")
-    _plant("finish_all", "and job.state = change.from_state and job.claim_seq = change.claim_seq", "")
-    _plant("finish", "and state = ?2 and claim_seq = ?3", "and ?3 is not null")
-
-
-def _plant(query: str, sound: str, broken: str) -> None:
-    text = session.QUERIES[query]
-    assert sound in text, f"the query {query} has changed: plant the bug anew"
-    session.QUERIES[query] = text.replace(sound, broken)
-
-
-if __name__ == "__main__":
-    name = sys.argv.pop(1)
-    {function.__name__: function for function in (acknowledge_before_commit, no_fence_and_rescue_while_running)}[name]()
-    run()
+    break_query(session.QUERIES, "expired", "and node_id not in (select id from node)", "")
+    break_query(
+        session.QUERIES, "finish_all", "and job.state = change.from_state and job.claim_seq = change.claim_seq", ""
+    )
+    break_query(session.QUERIES, "finish", "and state = ?2 and claim_seq = ?3", "and ?3 is not null")

@@ -19,12 +19,12 @@ async def open_store(settings: Settings, clock: ServerClock) -> Store:
     """The store that `settings.db` names, migrated and ready, or StoreRefused. Its time is `clock`'s from now on."""
     # A driver is loaded only when it is used.
     if settings.db.startswith(POSTGRES):
-        _require("asyncpg", "postgres", settings.db)
+        require("asyncpg", "postgres", settings.db)
         from queue_server.store.postgres.store import PostgresStore  # noqa: PLC0415
 
         return await PostgresStore.open(settings.db, clock)
     if settings.db.startswith(MYSQL):
-        _require("asyncmy", "mysql", settings.db)
+        require("asyncmy", "mysql", settings.db)
         from queue_server.store.mysql.store import MysqlStore  # noqa: PLC0415
 
         return await MysqlStore.open(settings.db, clock)
@@ -36,12 +36,12 @@ async def open_store(settings: Settings, clock: ServerClock) -> Store:
 def migrate(settings: Settings) -> list[str]:
     """Bring the schema up to date without starting a server; the names of the migrations that were applied."""
     if settings.db.startswith(POSTGRES):
-        _require("asyncpg", "postgres", settings.db)
+        require("asyncpg", "postgres", settings.db)
         from queue_server.store.postgres.migrating import migrate_database  # noqa: PLC0415
 
         return asyncio.run(migrate_database(settings.db))
     if settings.db.startswith(MYSQL):
-        _require("asyncmy", "mysql", settings.db)
+        require("asyncmy", "mysql", settings.db)
         from queue_server.store.mysql.migrating import migrate_database  # noqa: PLC0415
 
         return asyncio.run(migrate_database(settings.db))
@@ -78,7 +78,8 @@ def sqlite_path(db: str) -> Path:
     return Path(db.removeprefix(SQLITE)).absolute()
 
 
-def _require(module: str, extra: str, db: str) -> None:
+def require(module: str, extra: str, db: str) -> None:
+    """InvalidSetting if a driver is not installed."""
     if find_spec(module) is None:
         raise InvalidSetting(
             f"db: {db.partition('://')[0]}://… needs the package {module}: pip install 'queue-server[{extra}]'"

@@ -174,6 +174,6 @@ def test_store_that_is_gone_is_no_bad_row(tmp_path: Path) -> None:
             await stage.rescuer.end_overdue()
 
     async def scenario() -> None:
-        await test(SqliteBackend(tmp_path).open())
+        await test(await SqliteBackend(tmp_path).open())
 
     asyncio.run(scenario())

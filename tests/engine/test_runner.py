@@ -134,6 +134,17 @@ def test_run_that_had_not_begun_has_no_output() -> None:
     on_stage(hang_in_silence, scenario)
 
 
+def test_run_that_is_interrupted_as_it_starts_is_given_back() -> None:
+    """Its task has not begun by then."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.runner.start(job())
+        stage.runner.interrupt_all()
+        assert (await stage.decision()).state is State.AVAILABLE
+
+    on_stage(hang_in_silence, scenario)
+
+
 def test_wish_that_comes_before_its_claim_ends_the_run_as_it_starts() -> None:
     async def scenario(stage: Stage) -> None:
         stage.runner.cancel(7, 1)

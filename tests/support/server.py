@@ -37,7 +37,7 @@ class Server:
     ) -> None:
         self.folder = folder
         self.db = folder / "q.db"
-        self.db_url = db or f"sqlite:///{self.db}"
+        self._db_url = db
         self.log_file = folder / "log"
         self.port = 0
         self._flags = flags
@@ -100,6 +100,10 @@ class Server:
     def log(self) -> str:
         """What this run of the server has logged."""
         return self.log_file.read_bytes()[self._log_start :].decode("utf-8", "replace")
+
+    @property
+    def db_url(self) -> str:
+        return self._db_url or f"sqlite:///{self.db}"
 
     @property
     def url(self) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 
 from queue_server.clock import Clock
-from queue_server.domain.errors import StoreError
 from queue_server.domain.state import State
 from queue_server.store.contract import Store
 from queue_server.telemetry.logs import Log
@@ -29,15 +28,6 @@ class Cleaner:
         self._retention = retention
         self._keep_acts_s = keep_acts_s
         self._log = log
-
-    async def run(self) -> None:
-        """Clean until cancelled."""
-        while True:
-            try:
-                await self.clean()
-            except StoreError as error:
-                self._log.warning("can't delete old jobs, trying again later", error=str(error))
-            await asyncio.sleep(ROUND_S)
 
     async def clean(self) -> int:
         """Delete every job whose retention is over; how many there were."""

@@ -7,13 +7,17 @@ from queue_server.store.contract import Claimed
 POLL_S = 5.0
 """The longest sleep: for the case that the machine's clock was set, or another program put work into the store."""
 
+SHARED_POLL_S = 60.0
+"""The same where nodes share a store: it tells every second of jobs that wait, whoever stored them."""
+
 SECOND = 1_000_000
 
 
 class Demand:
-    """What is known about waiting work. Starts by assuming that there is some."""
+    """What is known about waiting work. Starts by assuming that there is some, and again after `poll_s` in silence."""
 
-    def __init__(self) -> None:
+    def __init__(self, poll_s: float = POLL_S) -> None:
+        self._poll_s = poll_s
         self._may_have_work = True
         self._next_due: int | None = None
 
@@ -50,5 +54,5 @@ class Demand:
     def seconds_to_sleep(self, now: int) -> float:
         """How long to wait for a sign before looking again."""
         if self._next_due is None:
-            return POLL_S
-        return min(POLL_S, max(0.0, (self._next_due - now) / SECOND))
+            return self._poll_s
+        return min(self._poll_s, max(0.0, (self._next_due - now) / SECOND))

@@ -15,7 +15,8 @@ from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Moment, Transition, decide, overdue
 from queue_server.domain.outcome import NO_OUTPUT
 from queue_server.domain.state import State
-from queue_server.engine.demand import Demand
+from queue_server.engine.demand import POLL_S, SHARED_POLL_S, Demand
+from queue_server.engine.outage import Outage
 from queue_server.engine.slots import SlotPool
 from queue_server.store.contract import Claim, Store, Turn
 from queue_server.telemetry.job_events import JobEvents
@@ -50,6 +51,7 @@ class Dispatcher:
         ended: Ended,
         events: JobEvents,
         log: Log,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._node_id = node_id
@@ -59,10 +61,12 @@ class Dispatcher:
         self._ended = ended
         self._events = events
         self._log = log
-        self._demand = Demand()
+        self._outage = outage
+        self._demand = Demand(SHARED_POLL_S if store.is_shared else POLL_S)
         self._decisions: list[Decision] = []
         self._wake = asyncio.Event()
         self._is_claiming = True
+        self._is_paused = False
         self._no_claim_is_open = asyncio.Event()
         self._no_claim_is_open.set()
         self._is_closing = False
@@ -79,6 +83,16 @@ class Dispatcher:
         """Take no more jobs. Returns when those of a claim that was on its way have started too."""
         self._is_claiming = False
         await self._no_claim_is_open.wait()
+
+    def pause_claiming(self) -> None:
+        """Take no jobs until `resume_claiming`. Those of a claim that is on its way still start."""
+        self._is_paused = True
+
+    def resume_claiming(self) -> None:
+        """Take jobs again."""
+        self._is_paused = False
+        self._demand.assume_work()
+        self._wake.set()
 
     def close(self) -> None:
         """Let `run` end when everything is written."""
@@ -102,7 +116,10 @@ class Dispatcher:
         self._wake.set()
 
     def _can_claim(self) -> bool:
-        return self._is_claiming and self._slots.free().total > 0 and self._demand.is_there(self._clock.now())
+        return self._can_take() and self._demand.is_there(self._clock.now())
+
+    def _can_take(self) -> bool:
+        return self._is_claiming and not self._is_paused and self._slots.free().total > 0
 
     async def _turn(self) -> None:
         decisions, self._decisions = self._decisions, []
@@ -116,9 +133,9 @@ class Dispatcher:
         except StoreError as error:
             self._no_claim_is_open.set()
             self._demand.assume_work()
-            await (self._write(decisions, error) if decisions else self._wait_after(error, 0))
+            await (self._write(decisions, error) if decisions else self._wait_after(error))
             return
-        self._pause = FIRST_PAUSE_S
+        self._written()
         self._moved = len(decisions) + len(turn.claimed.jobs)
         for job in turn.claimed.jobs:
             self._slots.take(job)
@@ -140,8 +157,7 @@ class Dispatcher:
 
     async def _sleep(self) -> None:
         """Wait for a decision, an arrival or a free slot; at most until the next job becomes due."""
-        can_take = self._is_claiming and self._slots.free().total > 0
-        delay = self._demand.seconds_to_sleep(self._clock.now()) if can_take else None
+        delay = self._demand.seconds_to_sleep(self._clock.now()) if self._can_take() else None
         try:
             async with asyncio.timeout(delay):
                 await self._wake.wait()
@@ -154,19 +170,24 @@ class Dispatcher:
             if self._is_closing and self._pause == LONGEST_PAUSE_S:
                 self._log.error("the ends of jobs are lost: their jobs will run again", jobs=len(decisions))
                 return
-            await self._wait_after(error, len(decisions))
+            await self._wait_after(error)
             try:
                 turn = await self._store.turn([transition for _, transition in decisions], None)
             except StoreError as again:
                 error = again
             else:
+                self._written()
                 self._tell(decisions, turn)
                 return
         await self._write_around(decisions, error)
 
-    async def _wait_after(self, error: StoreError, ends: int) -> None:
-        """Say that the store can't be written and wait, longer each time until a turn succeeds."""
-        self._log.warning("the store can't be written, trying again", ends_of_jobs=ends, error=str(error))
+    def _written(self) -> None:
+        self._pause = FIRST_PAUSE_S
+        self._outage.over()
+
+    async def _wait_after(self, error: StoreError) -> None:
+        """Wait after a turn that failed, longer each time until one succeeds."""
+        self._outage.noticed(error)
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 

@@ -2,21 +2,25 @@
 
 import threading
 
-from queue_server.clock import Clock
+from queue_server.clock import ServerClock
 from queue_server.domain.errors import StoreError
+from queue_server.engine.lease import Lease
+from queue_server.engine.outage import Outage
 from queue_server.store.contract import Heartbeat
-from queue_server.telemetry.logs import Log
 
 BEAT_S = 5.0
+AGAIN_S = 1.0
+"""After a beat that could not be written the next one comes sooner: the lease is short."""
 
 
 class HeartbeatThread:
-    """Beats every BEAT_S seconds until stopped."""
+    """Beats every BEAT_S seconds until stopped, and confirms the lease."""
 
-    def __init__(self, heartbeat: Heartbeat, clock: Clock, log: Log) -> None:
+    def __init__(self, heartbeat: Heartbeat, lease: Lease, clock: ServerClock, outage: Outage) -> None:
         self._heartbeat = heartbeat
+        self._lease = lease
         self._clock = clock
-        self._log = log
+        self._outage = outage
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -30,8 +34,15 @@ class HeartbeatThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(BEAT_S):
+        pause = BEAT_S
+        while not self._stop.wait(pause):
+            asked_at = self._clock.steady()
             try:
                 self._heartbeat.beat(self._clock.now())
             except StoreError as error:
-                self._log.warning("can't write the heartbeat", error=str(error))
+                self._outage.noticed(error)
+                pause = AGAIN_S
+            else:
+                self._lease.confirm(asked_at)
+                self._outage.over()
+                pause = BEAT_S

@@ -1,13 +1,14 @@
 """Carries out operations on many jobs, page by page, with pauses so that nobody waits for it.
 
-Each page and the operation's progress are one transaction: after a restart it goes on where it was.
+Each page and the operation's progress are one transaction: after a restart it goes on where it was. Several nodes may
+work on one operation: a page that another one has done meanwhile is refused.
 """
 
 import asyncio
 from collections.abc import Callable
 
 from queue_server.clock import Clock
-from queue_server.domain.errors import QueueServerError, StoreError
+from queue_server.domain.errors import QueueServerError
 from queue_server.store.contract import Amended, Operation, OperationState, Rule, Step, Store
 from queue_server.telemetry.logs import Log
 
@@ -33,24 +34,11 @@ class Operator:
         self._rule_of = rule_of
         self._amended = amended
         self._log = log
-        self._wake = asyncio.Event()
 
-    def wake(self) -> None:
-        """An operation has been added."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Carry out operations until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                for operation in await self._store.open_operations():
-                    await self._carry_out(operation)
-            except StoreError as error:
-                self._log.warning("can't go on with operations, trying again", error=str(error))
-                await asyncio.sleep(POLL_S)
-            else:
-                await self._sleep()
+    async def look(self) -> None:
+        """Carry out all operations that are open now."""
+        for operation in await self._store.open_operations():
+            await self._carry_out(operation)
 
     async def _carry_out(self, operation: Operation) -> None:
         current: Operation | None = operation
@@ -89,13 +77,6 @@ class Operator:
             ended_at=self._clock.now(),
             error=error,
         )
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_S):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
 
 def _nothing(_record: object) -> None:

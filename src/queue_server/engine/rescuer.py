@@ -1,9 +1,5 @@
-"""Ends what cannot end by itself: jobs whose node is gone, that were not started in time, or whose target fell silent.
+"""Ends what cannot end by itself: jobs whose node is gone, that did not start in time, or whose target fell silent."""
 
-At the start at once, then every second.
-"""
-
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from queue_server.clock import Clock
@@ -36,15 +32,10 @@ class Rescuer:
         self._events = events
         self._log = log
 
-    async def run(self) -> None:
-        """Look until cancelled."""
-        while True:
-            await asyncio.sleep(SCAN_S)
-            try:
-                await self.rescue()
-                await self.end_overdue()
-            except StoreError as error:
-                self._log.warning("can't look for lost and overdue jobs, trying again", error=str(error))
+    async def look(self) -> None:
+        """End all of them that there are now."""
+        await self.rescue()
+        await self.end_overdue()
 
     async def rescue(self) -> int:
         """Give back all jobs that are lost now; how many there were."""

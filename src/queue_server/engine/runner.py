@@ -55,8 +55,12 @@ class Runner:
         self._wishes[job_id, claim_seq] = reason
         if len(self._wishes) > WISHES_KEPT:
             del self._wishes[next(iter(self._wishes))]
+        self.interrupt(job_id, claim_seq)
+
+    def interrupt(self, job_id: int, claim_seq: int) -> None:
+        """Interrupt a job if it runs."""
         if task := self._runs.get((job_id, claim_seq)):
-            task.cancel()
+            self._interrupt(task)
 
     async def wait_idle(self, seconds: float | None) -> bool:
         """Wait until no job runs, at most for `seconds` if given; whether that came true."""
@@ -67,8 +71,12 @@ class Runner:
     def interrupt_all(self) -> int:
         """Interrupt every running job; how many there were. Their outcome gives them back."""
         for task in self._tasks:
-            task.cancel()
+            self._interrupt(task)
         return len(self._tasks)
+
+    def _interrupt(self, task: asyncio.Task[None]) -> None:
+        """Soon, not now: a task that was made a moment ago has to begin, or it would end without a decision."""
+        self._loop.call_soon(task.cancel)
 
     async def _run(self, job: Job) -> None:
         started_at = self._clock.now()

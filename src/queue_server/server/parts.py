@@ -122,6 +122,7 @@ def assemble(ground: Ground) -> Parts:
         tokens=tokens,
         secrets=secrets,
         audit=audit,
+        is_cut_off=lambda: engine.is_cut_off,
     )
     guard = Guard(tokens, audit, settings, clock, is_loopback=ground.is_loopback)
     return Parts(

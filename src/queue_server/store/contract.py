@@ -245,6 +245,11 @@ class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
         ...
 
     @property
+    def nodes(self) -> int:
+        """How many nodes work on it, at least 1: those whose lease has not ended, as of about a second ago."""
+        ...
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What the database's own settings weaken of our promises: a sentence for each, with the setting's name."""
         ...

@@ -1,6 +1,6 @@
 """All requests of the HTTP interface, and the application that answers them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -53,6 +53,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens
     secrets: Secrets
     audit: Audit
+    is_cut_off: Callable[[], bool]
 
 
 class App:
@@ -106,6 +107,6 @@ def endpoints_of(services: Services, settings: Settings, clock: Clock) -> Sequen
         ApiSecrets(services.secrets, limit),
         AuditLog(services.audit),
         Classic(look),
-        Service(add),
+        Service(add, services.is_cut_off),
     )
     return [endpoint for group in groups for endpoint in group.endpoints]

@@ -1,6 +1,6 @@
 """For load balancers and supervisors: is the server alive, and does it take jobs?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -23,19 +23,24 @@ class Health(msgspec.Struct, frozen=True):
 class Readiness(msgspec.Struct, frozen=True):
     """Whether the server takes jobs."""
 
-    status: Literal["ready", "stopping"]
+    status: Literal["ready", "stopping", "cut off"]
 
 
 class Service:
     """/healthz and /readyz."""
 
-    def __init__(self, add: AddJob) -> None:
+    def __init__(self, add: AddJob, is_cut_off: Callable[[], bool]) -> None:
         self._add = add
+        self._is_cut_off = is_cut_off
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
         """What can be asked here."""
-        stopping = Answer("The server stops, or can't write.", Content(Readiness), {"Retry-After": "Seconds."})
+        stopping = Answer(
+            "The server stops, can't write, or is cut off from the database that it shares.",
+            Content(Readiness),
+            {"Retry-After": "Seconds."},
+        )
         return (
             Endpoint(
                 method="GET",
@@ -64,7 +69,8 @@ class Service:
         return JsonResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        """The server takes jobs; 503 while it stops or its store is broken."""
-        if self._add.is_closed:
-            return JsonResponse({"status": "stopping"}, 503, {"Retry-After": "1"})
+        """The server takes jobs; 503 while it stops, its store is broken, or a shared one does not answer."""
+        if self._add.is_closed or self._is_cut_off():
+            status = "stopping" if self._add.is_closed else "cut off"
+            return JsonResponse({"status": status}, 503, {"Retry-After": "1"})
         return JsonResponse({"status": "ready"})

@@ -60,6 +60,7 @@ class SqliteStore(NoRelay):
     """See Store. Only one process can have a file open: the lock tells the second one so."""
 
     is_shared = False
+    nodes = 1
     warnings: Sequence[str] = ()
 
     def __init__(self, path: Path, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:

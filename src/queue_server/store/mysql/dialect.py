@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from queue_server.store.contract import Position
 from queue_server.store.search.dialect import JOBS, TAGS, Rows
-from queue_server.store.search.fragments import Fragment
+from queue_server.store.search.fragments import Fragment, compared
 
 PRIMARY = {JOBS: "job force index (primary)", TAGS: "tag force index (primary)"}
 
@@ -21,6 +21,10 @@ class MysqlDialect:
     def unranged(self, column: str) -> str:
         """See Dialect.unranged. Comparisons of pairs are never a range here."""
         return column
+
+    def equal(self, column: str, value: str | int) -> Fragment:
+        """See Dialect.equal."""
+        return compared(column, "=", value)
 
     def checked(self, condition: Fragment) -> Fragment:
         """See Dialect.checked. The index is forced."""

@@ -31,6 +31,10 @@ class Dialect(Protocol):
         """The column, such that a comparison with it is checked on each row and no range of an index."""
         ...
 
+    def equal(self, column: str, value: str | int) -> Fragment:
+        """Fulfilled where the first column of the index that is walked has the value."""
+        ...
+
     def checked(self, condition: Fragment) -> Fragment:
         """The condition, such that it is checked on each row and chooses no index."""
         ...

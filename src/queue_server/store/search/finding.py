@@ -163,7 +163,7 @@ class _Search:
         """The place of the last row that may be looked at: the first one of those of all ranges. None if all may be."""
         columns = span.columns(walk.id)
         limit = max(1, self._scan_limit // (walk.cost * len(walk.ranges)))
-        ending = f"order by {span.ordering(*columns)} limit 1 offset ?"
+        ending = f"order by {span.ordering(walk.first, *columns)} limit 1 offset ?"
         table = self._dialect.walked(walk.index)
         edges: list[Position] = []
         for range_ in walk.ranges:
@@ -175,10 +175,12 @@ class _Search:
     def _places(self, walk: Walk, span: Span, limit: int) -> Asking[list[Position]]:
         """The first places of a span, those of the jobs on the walk that pass its checks."""
         value, id_ = span.columns(walk.id)
-        ending = f"order by {span.ordering(value, id_)} limit ?"
+        ending = f"order by {span.ordering(walk.first, value, id_)} limit ?"
         table = self._dialect.walked(walk.index) + walk.jobs
         checks = tuple(map(self._dialect.checked, walk.checks))
         within = span.condition(walk.id, self._dialect)
+        if not walk.is_in_order:
+            within = self._dialect.checked(within)
         queries = [
             select(f"{value} as value, {id_} as id", table, all_of((range_, within, *checks)), ending, limit)
             for range_ in walk.ranges

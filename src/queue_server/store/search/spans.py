@@ -65,10 +65,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         """The columns of a place: the value and the id."""
         return VALUES.get(self.order, id_), id_
 
-    def ordering(self, *columns: str) -> str:
-        """What stands after `order by`, for the columns of a place."""
+    def ordering(self, *columns: str | None) -> str:
+        """What stands after `order by`, for columns of which those of a place are the last. None is no column."""
         direction = "desc" if self.is_descending else "asc"
-        return ", ".join(f"{column} {direction}" for column in dict.fromkeys(columns))
+        return ", ".join(f"{column} {direction}" for column in dict.fromkeys(columns) if column)
 
     def condition(self, id_: str, dialect: Dialect) -> Fragment:
         """Which jobs are in it: one range of an index that has the list's order.

@@ -45,8 +45,9 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """Ranges of an index, which have no job in common, and what has to be checked of each job there.
 
     `index` is its name, JOBS or TAGS for a primary key, and `jobs` joins the jobs where it is not theirs. Where it is
-    not in the list's order, the jobs have to be gathered and sorted. `cost` is how many rows may have to be looked at
-    to check a job: its own, and one for each tag.
+    not in the list's order, the jobs have to be gathered and sorted. `first` is its first column, if that has the same
+    value in a whole range and the id follows. `cost` is how many rows may have to be looked at to check a job: its own,
+    and one for each tag.
     """
 
     index: str
@@ -54,6 +55,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Fragment, ...]
     id: str = "job.id"
     jobs: str = ""
+    first: str | None = None
     is_in_order: bool = True
     cost: int = 1
 
@@ -69,13 +71,17 @@ def walks_of(wanted: JobFilter, order: Order, dialect: Dialect) -> list[Walk]:
     checks = _checks(wanted, states)
     if wanted.ids is not None:
         return [_among(wanted.ids, checks, dialect)]
-    by_id = [*_by_member(wanted, checks), *_by_binding(wanted, checks), *_by_tag(wanted, checks, dialect)]
+    by_id = [
+        *_by_member(wanted, checks, dialect),
+        *_by_binding(wanted, checks, dialect),
+        *_by_tag(wanted, checks, dialect),
+    ]
     if order in ENDS:
         first = [_by_end(states, checks)]
     elif order is Order.DUE:
         first = [_by_due_time(checks)]
     else:
-        in_order = [*by_id, *_by_state(states, checks)] or [_by_nothing(checks)]
+        in_order = [*by_id, *_by_state(states, checks, dialect)] or [_by_nothing(checks)]
         return [*in_order, *map(_gathered, _by_time(states, checks))]
     return [*first, *map(_gathered, (*by_id, *_by_creation(checks)))]
 
@@ -112,32 +118,38 @@ def _among(ids: Sequence[int], checks: Checks, dialect: Dialect) -> Walk:
     return msgspec.structs.replace(walk, id=dialect.unranged("job.id"), is_in_order=False)
 
 
-def _by_member(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
-    for name, (index, condition) in INDEXES.items():
-        if name in checks and (name, getattr(wanted, name)) not in NOT_INDEXED:
-            yield _walk(index, [all_of((checks[name], condition))], checks, name)
+def _by_member(wanted: JobFilter, checks: Checks, dialect: Dialect) -> Iterator[Walk]:
+    for name in INDEXES:
+        if name in checks and (name, value := getattr(wanted, name)) not in NOT_INDEXED:
+            yield _by_values(name, [value], checks, name, dialect)
 
 
-def _by_binding(wanted: JobFilter, checks: Checks) -> Iterator[Walk]:
+def _by_binding(wanted: JobFilter, checks: Checks, dialect: Dialect) -> Iterator[Walk]:
     for name, member in BINDINGS.items():
         values: tuple[str, ...] = getattr(wanted, name) or ()
         if 0 < len(values) <= RANGES_LIMIT and not any((member, value) in NOT_INDEXED for value in values):
-            index, condition = INDEXES[member]
-            ranges = [all_of((compared(f"job.{member}", "=", value), condition)) for value in dict.fromkeys(values)]
-            yield _walk(index, ranges, checks, name)
+            yield _by_values(member, dict.fromkeys(values), checks, name, dialect)
+
+
+def _by_values(member: str, values: Iterable[str | int], checks: Checks, served: str, dialect: Dialect) -> Walk:
+    index, condition = INDEXES[member]
+    column = f"job.{member}"
+    ranges = [all_of((dialect.equal(column, value), condition)) for value in values]
+    return msgspec.structs.replace(_walk(index, ranges, checks, served), first=column)
 
 
 def _by_tag(wanted: JobFilter, checks: Checks, dialect: Dialect) -> Iterator[Walk]:
     jobs = f" {dialect.join} job on job.id = tag.job_id"
     for name, value in wanted.tags.items():
-        range_ = Fragment("tag.name = ? and tag.value = ?", (name, value))
+        range_ = all_of((dialect.equal("tag.name", name), compared("tag.value", "=", value)))
         walk = _walk(TAGS, [range_], checks, TAG + name)
-        yield msgspec.structs.replace(walk, id="tag.job_id", jobs=jobs)
+        yield msgspec.structs.replace(walk, id="tag.job_id", jobs=jobs, first="tag.name")
 
 
-def _by_state(states: Iterable[State], checks: Checks) -> Iterator[Walk]:
+def _by_state(states: Iterable[State], checks: Checks, dialect: Dialect) -> Iterator[Walk]:
     if "state" in checks:
-        yield _walk("job_state", [compared("job.state", "=", state) for state in states], checks, "state")
+        ranges = [dialect.equal("job.state", state) for state in states]
+        yield msgspec.structs.replace(_walk("job_state", ranges, checks, "state"), first="job.state")
 
 
 def _by_nothing(checks: Checks) -> Walk:
@@ -169,7 +181,7 @@ def _by_creation(checks: Checks) -> Iterator[Walk]:
 
 
 def _gathered(walk: Walk) -> Walk:
-    return msgspec.structs.replace(walk, is_in_order=False)
+    return msgspec.structs.replace(walk, is_in_order=False, first=None)
 
 
 def _walk(index: str, ranges: Iterable[Fragment], checks: Checks, *served: str) -> Walk:

@@ -10,7 +10,7 @@ from msgspec import json
 
 from queue_server.store.contract import Position
 from queue_server.store.search.dialect import JOBS, TAGS, Rows
-from queue_server.store.search.fragments import Fragment, merged
+from queue_server.store.search.fragments import Fragment, compared, merged
 
 PRIMARY = {JOBS: "job not indexed", TAGS: "tag"}
 
@@ -29,6 +29,10 @@ class SqliteDialect:
     def unranged(self, column: str) -> str:
         """See Dialect.unranged."""
         return f"+{column}"
+
+    def equal(self, column: str, value: str | int) -> Fragment:
+        """See Dialect.equal."""
+        return compared(column, "=", value)
 
     def checked(self, condition: Fragment) -> Fragment:
         """See Dialect.checked."""

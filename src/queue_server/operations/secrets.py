@@ -4,12 +4,13 @@ They are sealed here and never leave opened, but for a new signing secret, which
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
 
 from queue_server.clock import Clock
-from queue_server.domain.errors import Conflict, InvalidJob, Problem
+from queue_server.domain.errors import Conflict, InvalidJob, Problem, StoreError
 from queue_server.domain.secret import KeptSecret, Kind, place_of
 from queue_server.store.keeping import NewSecret, SecretStore
 from queue_server.telemetry.logs import Log
@@ -17,6 +18,7 @@ from queue_server.vault.kept import Kept
 from queue_server.vault.sealing import Vault
 from queue_server.vault.signing import LEAST_BYTES, MOST_BYTES, PREFIX, new_signing_secret, signing_bytes
 
+READ_EVERY_S = 5.0
 SECOND = 1_000_000
 
 
@@ -40,13 +42,25 @@ class Secrets:
         self._clock = clock
         self._log = log
         self._changing = asyncio.Lock()
+        self._complaints: Sequence[str] = ()
 
     async def load(self) -> Sequence[KeptSecret]:
         """Have all that seals, opens and signs know of what is stored now."""
         secrets = await self._store.secrets()
-        for complaint in self._kept.replace(secrets):
-            self._log.error(complaint)
+        complaints = self._kept.replace(secrets)
+        for complaint in complaints:
+            if complaint not in self._complaints:  # it reads again and again where nodes share a store
+                self._log.error(complaint)
+        self._complaints = complaints
         return secrets
+
+    async def keep_reading(self, every_s: float = READ_EVERY_S) -> None:
+        """Load again and again, until cancelled: for nodes that share a store. While it is silent all stays as is."""
+        while True:
+            await asyncio.sleep(every_s)
+            with contextlib.suppress(StoreError):
+                async with self._changing:
+                    await self.load()
 
     async def list(self) -> Sequence[KeptSecret]:
         """The secrets that are in force, by name and age."""

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import uvloop
 
@@ -98,8 +100,7 @@ class Server:
             spare_garbage_collector()
             ground.listener.listen(BACKLOG)  # clients may connect from the address line on, though uvicorn starts later
             web = tasks.create_task(parts.web.serve([ground.listener]))
-            chores = (self._watchdog(), parts.tokens.keep_writing(), parts.guard.lasting.watch())
-            running = [tasks.create_task(chore) for chore in chores]
+            running = [tasks.create_task(chore) for chore in self._chores()]
             self._announce()
             await engine
             parts.events.close()
@@ -157,6 +158,14 @@ class Server:
         elif not self._ground.is_loopback and self._ground.tls is None:
             self._log.warning("tokens and jobs cross the network unencrypted; set tls_cert and tls_key, or use a proxy")
         self._systemd.notify(f"READY=1\nSTATUS=listening on {self._ground.address}")
+
+    def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
+        yield self._watchdog()
+        yield self._parts.tokens.keep_writing()
+        yield self._parts.guard.lasting.watch()
+        if self._ground.store.is_shared:
+            yield self._parts.tokens.keep_reading()
+            yield self._parts.secrets.keep_reading()
 
     async def _watchdog(self) -> None:
         if self._systemd.watchdog_s is None:

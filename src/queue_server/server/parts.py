@@ -30,6 +30,7 @@ from queue_server.operations.secrets import Secrets
 from queue_server.operations.target_limits import LimitsOf
 from queue_server.operations.tokens import Tokens
 from queue_server.operations.wait import Wait
+from queue_server.store.channels import Channels
 from queue_server.store.contract import LEASE_S, Store
 from queue_server.store.open import key_file, store_files
 from queue_server.telemetry.events.frames import run_name
@@ -44,6 +45,9 @@ from queue_server.web.access.guard import Guard
 from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import WebServer, address_of, is_loopback, web_server
 from queue_server.web.tls import Tls
+
+EVENTS = b"e"
+"""The kind of messages between nodes that tell of events."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +93,9 @@ def assemble(ground: Ground) -> Parts:
     vault = Vault(Keys(settings.secret_key, key_file(settings)))
     kept = Kept(vault)
     secrets = Secrets(store, vault, kept, clock, log)
-    events = JobEvents(clock, run_name(clock.now()))
+    channels = Channels(store)
+    events = JobEvents(clock, run_name(clock.now()), others=channels.open(EVENTS))
+    store.on_end(lambda: events.ends.ids, events.ends.came)
     chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
     tokens = _tokens(ground)
     limits_of = LimitsOf(tokens.rules_of)

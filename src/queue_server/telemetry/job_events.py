@@ -1,7 +1,7 @@
 """What happens to jobs, told to whoever listens: readers of events, and those who wait for a job's end.
 
 Whatever changes a job tells it here once the change is durable, in the order of the changes. It asks `is_heard` first:
-while nobody listens that is all it costs. What other nodes tell of comes in by `tell`.
+while nobody listens that is all it costs. Other nodes are told while they listen; what they tell comes in by `tell`.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from queue_server.telemetry.events.ends import Ends
 from queue_server.telemetry.events.event import JobEvent
 from queue_server.telemetry.events.filters import EventFilter
 from queue_server.telemetry.events.frames import Frames
+from queue_server.telemetry.events.others import EventRelay, Nobody, Others, events_in
 from queue_server.telemetry.events.reader import Reader
 from queue_server.telemetry.events.recent import EVENTS_KEPT, RecentEvents
 
@@ -33,8 +34,18 @@ READERS_LIMIT = 1000
 class JobEvents:
     """The events of one run of the server, which `run` names. Belongs to the event loop that it is made in."""
 
-    def __init__(self, clock: Clock, run: str, *, kept: int = EVENTS_KEPT, keep_s: float = KEEP_S) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        run: str,
+        *,
+        others: Others | None = None,
+        kept: int = EVENTS_KEPT,
+        keep_s: float = KEEP_S,
+    ) -> None:
         self._clock = clock
+        self._others = others or Nobody()
+        self._relay = EventRelay(self._others)
         self._keep_s = keep_s
         self._loop = asyncio.get_running_loop()
         self._recent = RecentEvents(Frames(run), kept)
@@ -42,44 +53,50 @@ class JobEvents:
         self._forgetting: asyncio.TimerHandle | None = None
         self._is_recording = False
         self.ends = Ends(self._listeners_changed)
-        self.is_heard = False
+        self._is_heard_here = False
         self.is_closed = False
+        self._others.on_relayed(self._relayed)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens, here or on another node."""
+        return self._is_heard_here or self._others.is_relaying
 
     def added(self, job_id: int, row: NewJob) -> None:
         """A job has been accepted, or a callback is owed."""
-        if self._is_recording:
-            self._record(events.added(job_id, row))
+        if self._is_told:
+            self._tell(events.added(job_id, row))
 
     def started(self, job: Job) -> None:
         """An attempt of the job begins."""
-        if self._is_recording:
-            self._record(events.started(job))
+        if self._is_told:
+            self._tell(events.started(job))
 
     def ended(self, job: Job, change: Transition) -> None:
         """The transition has been applied: the attempt has ended, or goes on past its request."""
-        if self._is_recording:
-            self._record(events.ended(job, change, self._clock.now()))
+        if self._is_told:
+            self._tell(events.ended(job, change, self._clock.now()))
         if change.state.is_final:
             self.ends.came(job.id)
 
     def updated(self, record: JobRecord) -> None:
         """The job is now like `record`, but for what no event tells."""
-        if self._is_recording:
-            self._record(events.updated(record, self._clock.now()))
+        if self._is_told:
+            self._tell(events.updated(record, self._clock.now()))
 
     def deleted(self, record: JobRecord) -> None:
         """Somebody has deleted the job."""
-        if self._is_recording:
-            self._record(events.deleted(record, self._clock.now()))
+        if self._is_told:
+            self._tell(events.deleted(record, self._clock.now()))
         self.ends.came(record.id)
 
     def revised(self, record: JobRecord, change: Revision) -> None:
         """Somebody has changed the job, which was like `record`."""
-        if self._is_recording:
-            self._record(events.revised(record, change, self._clock.now()))
+        if self._is_told:
+            self._tell(events.revised(record, change, self._clock.now()))
 
     def tell(self, event: JobEvent) -> None:
-        """An event of any node."""
+        """An event of another node."""
         if self._is_recording:
             self._record(event)
         if event.is_end:
@@ -115,10 +132,27 @@ class JobEvents:
     def close(self) -> None:
         """Let nobody wait any more, and have all streams end with what has happened so far."""
         self.is_closed = True
+        self._relay.flush()
         self.ends.close()
         self._delivery.close()
         if self._forgetting is not None:
             self._forgetting.cancel()
+
+    @property
+    def _is_told(self) -> bool:
+        return self._is_recording or self._others.is_relaying
+
+    def _tell(self, event: JobEvent) -> None:
+        """An event of this node."""
+        if self._is_recording:
+            self._record(event)
+        if self._others.is_relaying:
+            self._relay.put(event)
+
+    def _relayed(self, message: bytes) -> None:
+        if self._is_heard_here:
+            for event in events_in(message):
+                self.tell(event)
 
     def _record(self, event: JobEvent) -> None:
         self._delivery.tell(self._recent.add(event), event)
@@ -128,13 +162,15 @@ class JobEvents:
             self._forgetting.cancel()
             self._forgetting = None
         self._is_recording = True
+        self._others.want_relayed(True)
         self._listeners_changed()
 
     def _stop_recording(self) -> None:
         self._forgetting = None
         self._is_recording = False
+        self._others.want_relayed(False)
         self._recent.clear()
         self._listeners_changed()
 
     def _listeners_changed(self) -> None:
-        self.is_heard = self._is_recording or bool(self.ends)
+        self._is_heard_here = self._is_recording or bool(self.ends)

@@ -8,5 +8,6 @@ group.py     the readers that want the same events
 reader.py    one reader: how far it has come
 delivery.py  which groups an event is for, and when their readers are told
 pace.py      how often, and how much at a time
+others.py    the same events, to and from the other nodes of a cluster
 ends.py      those who wait for the end of a job
 """

@@ -1,7 +1,7 @@
 """Those who wait for the end of something, by its id."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 
 End = asyncio.Future[None]
@@ -18,6 +18,11 @@ class Ends:
     def __bool__(self) -> bool:
         """Whether somebody waits."""
         return bool(self._waiting)
+
+    @property
+    def ids(self) -> Collection[int]:
+        """What somebody waits for."""
+        return self._waiting.keys()
 
     @contextmanager
     def of(self, id_: int) -> Generator[End]:

@@ -87,8 +87,8 @@ async def test_wish_is_known_when_the_job_is_rescued(backend):
         job = await wished(store, node, retry=Retry(9))
         other = await add_and_claim(store, node, new_job())
     async with opened(backend) as store:
-        await store.register("here", 9, NOW)
-        lost = await store.expired(NOW + LEASE, LEASE, 10)
+        await store.register("here", 9, NOW + LEASE)
+        lost = await store.expired(NOW + 2 * LEASE, LEASE, 10)
         assert [(one.id, one.is_cancel_wished) for one in lost] == [(job.id, True), (other.id, False)]
         changes = [decided(one, OutcomeKind.LEASE_EXPIRED) for one in lost]
         assert list((await store.turn(changes, None)).applied) == [True, True]

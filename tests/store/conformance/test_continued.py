@@ -35,8 +35,8 @@ async def test_job_goes_on_without_its_node(backend):
         job = await add_and_continue(store, node, new_job())
         lost = await add_and_claim(store, node, new_job())
     async with opened(backend) as store:
-        await store.register("here", 9, NOW)
-        assert [one.id for one in await store.expired(NOW + LEASE, LEASE, 10)] == [lost.id]
+        await store.register("here", 9, NOW + LEASE)
+        assert [one.id for one in await store.expired(NOW + 2 * LEASE, LEASE, 10)] == [lost.id]
         record = await store.get(job.id)
         assert record.is_continued
         assert await store.counts() == backend.recount()

@@ -65,16 +65,17 @@ async def test_jobs_of_an_earlier_run_are_rescued_after_reopening(backend):
 async def test_job_that_kills_its_node_three_times_ends_and_blocks_no_other(backend):
     async with opened(backend) as store:
         killer, other = await store.add([new_job(context="killer"), new_job(context="other")])
-    for _ in range(3):
+    for run in range(3):
+        now = NOW + 2 * run * LEASE
         async with opened(backend) as store:
-            node = await store.register("here", 1, NOW)
-            lost = await store.expired(NOW, LEASE, 10)
+            node = await store.register("here", 1, now)
+            lost = await store.expired(now, LEASE, 10)
             await store.turn([decided(job, OutcomeKind.LEASE_EXPIRED) for job in lost], None)
             jobs = await claim(store, node)
             await store.turn([decided(job) for job in jobs if job.id == other], None)
     async with opened(backend) as store:
-        await store.register("here", 1, NOW)
-        (lost,) = await store.expired(NOW, LEASE, 10)
+        await store.register("here", 1, NOW + 6 * LEASE)
+        (lost,) = await store.expired(NOW + 6 * LEASE, LEASE, 10)
         await store.turn([decided(lost, OutcomeKind.LEASE_EXPIRED)], None)
         record = await store.get(killer)
         assert (record.state, record.reason) == (State.FAILED, "its node died three times while it ran")
@@ -87,8 +88,8 @@ async def test_lost_job_whose_plan_cannot_be_read_is_rescued_like_any_other(back
         node = await store.register("here", 1, NOW)
         await add_and_claim(store, node, new_job(payload=b"\xff\0"))
     async with opened(backend) as store:
-        await store.register("here", 1, NOW)
-        (lost,) = await store.expired(NOW, LEASE, 10)
+        await store.register("here", 1, NOW + 2 * LEASE)
+        (lost,) = await store.expired(NOW + 2 * LEASE, LEASE, 10)
         assert type(lost.plan.command).__name__ == "Unreadable"
         assert (await store.turn([decided(lost, OutcomeKind.LEASE_EXPIRED)], None)).applied[0]
 

@@ -1,0 +1,48 @@
+"""What a node does for the database about every second while it writes: adding up counts, removing dead nodes."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from queue_server.domain.errors import StoreError
+from queue_server.store.mysql.counting import FOLD_PAGE, fold
+from queue_server.store.mysql.pool import Pool
+
+PAUSE_S = 1.0
+NODES_KEPT = 3600 * 1_000_000
+"""So long after its last sign of life a dead node's row is kept; longer while it has jobs that must be rescued."""
+
+
+class Upkeep:
+    """Runs from `start` to `stop`, in the event loop. `now` tells the database's time."""
+
+    def __init__(self, pool: Pool, now: Callable[[], int]) -> None:
+        self._pool = pool
+        self._now = now
+        self._seen = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="upkeep")
+
+    async def stop(self) -> None:
+        """End. What is under way is finished by the pool."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            if self._pool.commits != self._seen:
+                with contextlib.suppress(StoreError):  # what is not done now is done in a second
+                    await self.tidy()
+
+    async def tidy(self) -> None:
+        """Add up all counts, and remove nodes that died long ago."""
+        while await self._pool.write(fold) == FOLD_PAGE:
+            pass
+        before = self._now() - NODES_KEPT
+        await self._pool.write(lambda transaction: transaction.run("delete_dead_nodes", before))
+        self._seen = self._pool.commits

@@ -7,7 +7,8 @@ from msgspec import json
 from queue_server.domain.errors import QueueServerError
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import FINAL_STATES, State
-from queue_server.domain.wishes import Answer, CancelWish, Extension, Refusal, Removal, Revision
+from queue_server.domain.wishes import Answer, CancelWish, Extension, Removal, Revision
+from queue_server.store.amending import answered, count_changed
 from queue_server.store.contract import Amended, NewOperation, Rule, Step
 from queue_server.store.rows.jobs import finish_row, record_of_row, revision_row, storable
 from queue_server.store.rows.operations import row_of_operation
@@ -19,10 +20,10 @@ def amend(session: Session, job_ids: Sequence[int], rule: Rule, step: Step | Non
     if step is not None and not session.rows("is_operation_running", (step.operation_id, step.after)):
         return []
     rows = session.rows("get_many", (json.encode(list(dict.fromkeys(job_ids))).decode(),))
-    amended = [_answer(rule, row) for row in rows]
+    amended = [answered(rule, record_of_row(row)) for row in rows]
     _apply(session, [one.answer for one in amended])
     if step is not None:
-        done = sum(not isinstance(one.answer, Refusal | QueueServerError | None) for one in amended)
+        done = count_changed(amended)
         save_step(session, step, done, len(job_ids) - done)
     return amended
 
@@ -35,14 +36,6 @@ def save_step(session: Session, step: Step, done: int, skipped: int) -> None:
 def insert_operation(session: Session, operation: NewOperation) -> int:
     """See Store.add_operation."""
     return session.value("insert_operation", row_of_operation(operation))
-
-
-def _answer(rule: Rule, row: Sequence[object]) -> Amended:
-    record = record_of_row(row)
-    try:
-        return Amended(record, rule(record))
-    except QueueServerError as error:
-        return Amended(record, error)
 
 
 def _apply(session: Session, answers: Sequence[Answer | QueueServerError]) -> None:

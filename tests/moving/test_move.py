@@ -12,6 +12,7 @@ from queue_server.store.moving import ONCE, TABLES
 from tests.builders.jobs import NOW, new_job
 from tests.cli.running import CommandLine
 from tests.moving.databases import KINDS, with_store
+from tests.moving.files import rows_in
 from tests.moving.filling import dumped, fill
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -105,14 +106,6 @@ def test_a_move_does_not_go_on_once_a_server_has_worked_on_either_side(make: Mak
         with_store(databases[worked_on], work)
         ran = qs(*arguments)
         assert (ran.code, "a server has worked on" in ran.err) == (1, True), ran.err
-
-
-def rows_in(path: Path, table: str) -> int:
-    try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as database:
-            return next(database.execute(f"select count(*) from {table}"))[0]
-    except apsw.Error:
-        return 0
 
 
 def test_a_source_with_an_old_schema_is_to_be_migrated_first(qs: CommandLine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import ClassVar
 
 import click
@@ -14,7 +15,8 @@ Sections = Mapping[str, Mapping[str, str]]
 class LazyGroup(click.Group):
     """`sections` maps a heading to its commands, and a command to the line that the group's help shows.
 
-    A command called `config` is the object `command` of the module `queue_server.cli.commands.config`.
+    A command called `config` is the object `command` of the module `queue_server.cli.commands.config`; `import`, which
+    is a word of Python, has the module `import_`.
     """
 
     sections: ClassVar[Sections]
@@ -27,7 +29,8 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        return import_module(f"{COMMANDS_PACKAGE}.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        return import_module(f"{COMMANDS_PACKAGE}.{module}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

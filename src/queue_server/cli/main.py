@@ -29,7 +29,9 @@ class Root(LazyGroup):
     sections: ClassVar[Sections] = {
         "Server": {
             "serve": "Start the server.",
-            "migrate": "Bring the database's schema up to date.",
+            "migrate": "Bring the database's schema up to date, or move all into another database.",
+            "import": "Take over the jobs of the first Queue Server.",
+            "backup": "Copy the database while the server runs.",
             "config": "Show the settings and where each came from.",
             "token": "Make, list, rotate and revoke API tokens.",
             "secret": "Keep secrets for jobs, and sign requests.",

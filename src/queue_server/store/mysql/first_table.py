@@ -209,7 +209,7 @@ def _integer(value: Any) -> int | None:
 async def _rows(connection: Connection, query: str, *values: Any) -> Sequence[Sequence[Any]]:
     try:
         async with connection.cursor() as cursor:
-            await cursor.execute(query if values else query.replace("%%", "%"), values)
+            await cursor.execute(query, values)  # with values, if none: then %% is a %
             return await cursor.fetchall()
     except (errors.MySQLError, OSError) as error:
         raise StoreError(f"the first Queue Server's database does not answer as it should: {error}") from None

@@ -1,6 +1,7 @@
 """What idempotency keys make of jobs that are to be added: which are new, and which stand for a job that is there."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import msgspec
 
@@ -37,6 +38,12 @@ class Settled(msgspec.Struct, frozen=True):
 def key_of(once: Once) -> Key:
     """The key, as it is looked up."""
     return once.scope, once.key
+
+
+def digest_of(key: Key) -> bytes:
+    """What stands for a key where it may be longer than an index takes. No two keys are one text."""
+    scope, text = key
+    return sha256(f"{len(scope)} {scope} {text}".encode()).digest()
 
 
 def keys_of(jobs: Sequence[NewJob]) -> set[Key]:

@@ -1,13 +1,12 @@
 """Inserting jobs, with and without idempotency keys, inside a transaction."""
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 
 from queue_server.domain.job import NewJob, Once
 from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.faults import DUPLICATE, Contended, number_of
 from queue_server.store.mysql.transaction import Transaction
-from queue_server.store.once import Key, KnownKey, key_of, keys_of
+from queue_server.store.once import Key, KnownKey, digest_of, key_of, keys_of
 from queue_server.store.rows import Row
 from queue_server.store.rows.jobs import job_row
 
@@ -28,7 +27,7 @@ async def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[
 
 async def load_once(transaction: Transaction, jobs: Sequence[NewJob]) -> Mapping[Key, KnownKey]:
     """Those keys of jobs that are kept."""
-    hashes = {_hash(*key): key for key in keys_of(jobs)}
+    hashes = {digest_of(key): key for key in keys_of(jobs)}
     found = await transaction.rows("load_once", listed([hash_.hex() for hash_ in hashes]))
     return {hashes[hash_]: KnownKey(job_id, fingerprint, bool(there)) for hash_, job_id, fingerprint, there in found}
 
@@ -44,9 +43,4 @@ async def insert_once(transaction: Transaction, kept: Sequence[tuple[Once, int]]
 
 
 def _once_row(once: Once, job_id: int) -> Row:
-    return _hash(*key_of(once)), once.fingerprint, job_id, once.until
-
-
-def _hash(scope: str, key: str) -> bytes:
-    """No text has a NUL character, so that no two keys are one text."""
-    return sha256(f"{scope}\0{key}".encode()).digest()
+    return digest_of(key_of(once)), once.fingerprint, job_id, once.until

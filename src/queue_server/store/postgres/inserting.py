@@ -1,11 +1,10 @@
 """Inserting jobs, with and without idempotency keys, in one statement."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 
 from queue_server.domain.job import NewJob, Once
 from queue_server.domain.state import State
-from queue_server.store.once import Key, KnownKey, key_of, keys_of
+from queue_server.store.once import Key, KnownKey, digest_of, key_of, keys_of
 from queue_server.store.postgres.session import Session
 from queue_server.store.postgres.statements import columns
 from queue_server.store.rows.jobs import job_row
@@ -26,7 +25,7 @@ async def insert_jobs(session: Session, jobs: Sequence[NewJob], *, with_keys: bo
 
 async def load_once(session: Session, jobs: Sequence[NewJob]) -> dict[Key, KnownKey]:
     """Those keys of jobs that are kept."""
-    hashes = {_hash(key): key for key in keys_of(jobs)}
+    hashes = {digest_of(key): key for key in keys_of(jobs)}
     found = await session.rows("load_once", list(hashes)) if hashes else ()
     return {hashes[hash_]: KnownKey(job_id, fingerprint, is_there) for hash_, job_id, fingerprint, is_there in found}
 
@@ -44,9 +43,4 @@ def earliest(waiting: Iterable[tuple[State, int]]) -> int | None:
 
 
 def _once_row(place: int, once: Once) -> tuple[int, bytes, bytes, int]:
-    return place, _hash(key_of(once)), once.fingerprint, once.until
-
-
-def _hash(key: Key) -> bytes:
-    scope, text = key
-    return sha256(f"{len(scope)} {scope} {text}".encode()).digest()
+    return place, digest_of(key_of(once)), once.fingerprint, once.until

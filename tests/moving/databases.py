@@ -11,6 +11,7 @@ from queue_server.clock import ServerClock
 from queue_server.config.settings import Settings
 from queue_server.store.contract import Store
 from queue_server.store.open import open_store
+from tests.support.databases import database, mysql_server, postgres_server
 
 _numbers = itertools.count()
 
@@ -20,7 +21,11 @@ def _sqlite(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder}/{next(_numbers)}.db"
 
 
-KINDS: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {"sqlite": _sqlite}
+KINDS: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "sqlite": _sqlite,
+    "postgres": lambda _folder: database(postgres_server()),
+    "mysql": lambda _folder: database(mysql_server()),
+}
 
 
 def with_store(db: str, use: Callable[[Store], Coroutine[Any, Any, None]]) -> None:

@@ -1,6 +1,8 @@
 """`migrate --from --to`: nothing is lost, nothing is mixed, and what was cut off goes on."""
 
+import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,12 +10,15 @@ from pathlib import Path
 import apsw
 import pytest
 
+from queue_server.clock import SystemClock
+from queue_server.domain.state import State
+from queue_server.store.contract import Store
 from queue_server.store.moving import ONCE, TABLES
-from tests.builders.jobs import NOW, new_job
+from tests.builders.jobs import DAY, NOW, SECOND, new_job, once
 from tests.cli.running import CommandLine
 from tests.moving.databases import KINDS, with_store
 from tests.moving.files import rows_in
-from tests.moving.filling import dumped, fill
+from tests.moving.filling import HOSTILE, dumped, fill
 from tests.support.server import Server
 from tests.support.waiting import until
 
@@ -42,9 +47,15 @@ def test_a_store_arrives_as_it_was_and_its_jobs_go_on(
     before = dumped(source)
     ran = qs("migrate", "--from", source, "--to", target)
     assert ran.code == 0, ran.err
-    counts = dict(line.split("\t")[:2] for line in ran.out.splitlines())
-    assert counts == {table.name: str(len(before[table.name])) for table in TABLES}
-    assert dumped(target) == dumped(source) == before
+    left = len(before["once"]) if to_kind == "sqlite" != from_kind else 0
+    told = {line.split("\t")[0]: line.split("\t")[1:] for line in ran.out.splitlines()}
+    arrived = {**before, "once": before["once"][left:]}
+    assert {name: int(columns[0]) for name, columns in told.items()} == {
+        it.name: len(arrived[it.name]) for it in TABLES
+    }
+    assert told["once"][1] == str(left or "")
+    assert dumped(source) == before
+    assert dumped(target) == arrived
     again = qs("migrate", "--from", source, "--to", target)
     assert (again.code, "has rows of its own in the table" in again.err) == (1, True)
 
@@ -53,7 +64,7 @@ def test_a_target_that_has_jobs_is_refused_and_stays_as_it_is(make: Make, qs: Co
     source, target = make("sqlite"), make("sqlite")
     with_store(source, fill)
 
-    async def add(store: object) -> None:
+    async def add(store: Store) -> None:
         await store.add([new_job()])
 
     with_store(target, add)
@@ -100,7 +111,7 @@ def test_a_move_does_not_go_on_once_a_server_has_worked_on_either_side(make: Mak
         process.kill()
         process.communicate(timeout=10)
 
-        async def work(store: object) -> None:
+        async def work(store: Store) -> None:
             await store.register("web1", 10, NOW)
 
         with_store(databases[worked_on], work)
@@ -133,3 +144,43 @@ def test_every_table_and_column_of_the_schema_moves_or_is_known_to_stay(make: Ma
             columns = [row[1] for row in database.execute(f"pragma table_info({table.name})")]
             assert sorted(columns) == sorted(table.columns)
     assert ONCE in TABLES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_goes_on_where_the_moved_one_stopped(make: Make, qs: CommandLine, kind: str) -> None:
+    source, target = make("sqlite"), make(kind)
+    with_store(source, fill)
+    assert qs("migrate", "--from", source, "--to", target).code == 0
+    found: dict[str, object] = {}
+
+    async def look(store: Store) -> None:
+        node = await store.register("web1", 10, NOW)
+        counts = await store.counts()
+        running = await store.expired(NOW + DAY, 15 * SECOND, 100)
+        found.update(node=node.id, counts=counts, lost={job.id for job in running}, next=await store.add([new_job()]))
+        repeated = await store.add_once([new_job(once=once(f"key {HOSTILE}"))])
+        found.update(repeated=(list(repeated.ids), len(repeated.replayed)))
+        found.update(token=[token.name for token in await store.tokens()])
+
+    with_store(target, look)
+    rows = dumped(source)["job"]
+    states = Counter(row[1] for row in rows)
+    assert found["counts"] == {state: states.get(state, 0) for state in State}
+    assert found["lost"] == {row[0] for row in rows if row[1] == "running"} != set()
+    assert (found["node"], found["next"]) == (2, [43])
+    assert (found["repeated"], found["token"]) == (([41], 1), ["app"])
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_a_database_that_nodes_work_on_is_neither_source_nor_target(make: Make, qs: CommandLine, kind: str) -> None:
+    used, other = make(kind), make("sqlite")
+    with_store(other, fill)
+
+    async def work(store: Store) -> None:
+        clock_now = SystemClock().now()
+        await store.register("web1", 10, clock_now)
+        for arguments in (("--from", used, "--to", make("sqlite")), ("--from", other, "--to", used)):
+            ran = await asyncio.to_thread(qs, "migrate", *arguments)
+            assert (ran.code, "web1 works on it; stop all servers first" in ran.err) == (1, True), ran.err
+
+    with_store(used, work)

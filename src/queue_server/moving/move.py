@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from queue_server.domain.errors import StoreRefused
-from queue_server.store.moving import ONCE, TABLES, TAG, Export, Import, Mark, Table
+from queue_server.store.moving import ONCE, PASSING, TABLES, TAG, Export, Import, Mark, Table
 from queue_server.store.rows import Row
 
 
@@ -32,7 +32,7 @@ KEYS_STAY = "kept as digests, which a database of this kind has no use for"
 async def move(source: Export, target: Import, told: Told) -> Sequence[Moved]:
     """Move all rows, telling of each page, and compare the counts; StoreRefused if this is not safe."""
     await refuse_live(source, target)
-    mark = Mark(_name_of(source), (await source.next_ids())["node"])
+    mark = Mark(_name_of(source), (await source.next_ids())["node"], PASSING)
     await _begin(source, target, mark)
     moved = [await _move_table(table, source, target, told) for table in TABLES]
     await refuse_live(source, target)

@@ -76,6 +76,9 @@ NextIds = Mapping[str, int]
 MARK_SCOPE = "moved"
 """Marks are idempotency keys of this scope, which no client can have: they tell what has been moved before."""
 
+LASTING, PASSING = b"lasting", b"passing"
+"""The fingerprints of marks: one moves with its database, the other is gone once a move is over."""
+
 FOR_EVER = 2**53
 
 
@@ -84,6 +87,7 @@ class Mark(msgspec.Struct, frozen=True):
 
     name: str
     last_id: int
+    fingerprint: bytes = LASTING
 
 
 class Export(Protocol):
@@ -103,11 +107,11 @@ class Export(Protocol):
         ...
 
     async def count(self, table: Table) -> int:
-        """How many rows there are, without marks."""
+        """How many rows there are, without passing marks."""
         ...
 
     async def page(self, table: Table, after: Row | None) -> Sequence[Row]:
-        """The next rows in the order of their keys, those after a key, without marks; none only at the end."""
+        """The next rows in the order of their keys, those after a key, without passing marks; none only at the end."""
         ...
 
     async def last_key(self, table: Table) -> Row | None:

@@ -46,11 +46,14 @@ def count_query(table: Table, wording: Wording, where: str = "true") -> str:
     return f"select count(*) from {wording.name(table.name)} where {where}"
 
 
-def insert_statement(table: Table, wording: Wording, columns: Sequence[str] = ()) -> str:
-    """A row's insert, of these columns or the table's."""
+def insert_rows(table: Table, wording: Wording, count: int = 1, columns: Sequence[str] = ()) -> str:
+    """An insert of so many rows with these columns, or the table's."""
     columns = columns or table.columns
-    values = ", ".join(wording.value(number) for number in range(1, len(columns) + 1))
-    return f"insert into {wording.name(table.name)} ({wording.names(columns)}) values ({values})"
+    width = len(columns)
+    rows = (
+        f"({', '.join(wording.value(row * width + place) for place in range(1, width + 1))})" for row in range(count)
+    )
+    return f"insert into {wording.name(table.name)} ({wording.names(columns)}) values {', '.join(rows)}"
 
 
 def _after(key: Sequence[str], wording: Wording, number: int = 1) -> str:

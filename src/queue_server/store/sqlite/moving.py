@@ -12,8 +12,8 @@ import apsw
 
 from queue_server.domain.errors import StoreError, StoreRefused
 from queue_server.store.migrations import load_migrations
-from queue_server.store.moving import COUNTED, FOR_EVER, MARK_SCOPE, ONCE, TAG, Mark, NextIds, Table
-from queue_server.store.moving_sql import Wording, count_query, insert_statement, key_values, last_key_query, page_query
+from queue_server.store.moving import COUNTED, FOR_EVER, MARK_SCOPE, ONCE, PASSING, TAG, Mark, NextIds, Table
+from queue_server.store.moving_sql import Wording, count_query, insert_rows, key_values, last_key_query, page_query
 from queue_server.store.rows import Row
 from queue_server.store.sqlite.connection import MIGRATIONS, explain, open_reader, open_writer
 from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
@@ -48,11 +48,11 @@ class SqliteExport:
 
     async def count(self, table: Table) -> int:
         """See Export.count."""
-        return self._value(count_query(table, WORDING, _without_marks(table)))
+        return self._value(count_query(table, WORDING, _lasting(table)))
 
     async def page(self, table: Table, after: Row | None) -> Sequence[Row]:
         """See Export.page."""
-        query = page_query(table, WORDING, goes_on=after is not None, where=_without_marks(table))
+        query = page_query(table, WORDING, goes_on=after is not None, where=_lasting(table))
         rows: list[Row] = []
         size = 0
         with self._explained():
@@ -66,7 +66,7 @@ class SqliteExport:
     async def last_key(self, table: Table) -> Row | None:
         """See Export.last_key."""
         with self._explained():
-            query = last_key_query(table, WORDING, _without_marks(table))
+            query = last_key_query(table, WORDING, _lasting(table))
             return next((tuple(row) for row in self._database.execute(query)), None)
 
     async def next_ids(self) -> NextIds:
@@ -124,12 +124,12 @@ class SqliteImport(SqliteExport):
         with self._explained(), self._database:
             for table, its_rows in rows.items():
                 ending = " on conflict do nothing" if table in (ONCE, TAG) else ""
-                self._database.executemany(insert_statement(table, WORDING) + ending, its_rows)
+                self._database.executemany(insert_rows(table, WORDING) + ending, its_rows)
             if mark:
                 self._database.execute(
-                    "insert into once (scope, key, fingerprint, job_id, until) values (?1, ?2, x'', ?3, ?4) "
+                    "insert into once (scope, key, fingerprint, job_id, until) values (?1, ?2, ?3, ?4, ?5) "
                     "on conflict do update set job_id = excluded.job_id",
-                    (MARK_SCOPE, mark.name, mark.last_id, FOR_EVER),
+                    (MARK_SCOPE, mark.name, mark.fingerprint, mark.last_id, FOR_EVER),
                 )
         self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
@@ -164,5 +164,5 @@ class SqliteImport(SqliteExport):
         return open_writer(self._path)
 
 
-def _without_marks(table: Table) -> str:
-    return f"scope <> '{MARK_SCOPE}'" if table is ONCE else "true"
+def _lasting(table: Table) -> str:
+    return f"fingerprint <> x'{PASSING.hex()}'" if table is ONCE else "true"

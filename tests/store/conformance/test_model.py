@@ -188,6 +188,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen_and_rescue(self) -> None:
+        if self.backend.is_shared:  # else it is gone by time only
+            self.run(self.store.deregister(self.node.id))
         self.run(self.store.close())
         self.open()
         lost = self.run(self.store.expired(self.now, LEASE, 100))

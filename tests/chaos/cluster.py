@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.chaos.database_server import DatabaseServer
 from tests.chaos.dump import dump_url
-from tests.chaos.oracle import FINAL, Fault, Verdict, judge
+from tests.chaos.oracle import EVERY_NODE, FINAL, Fault, Verdict, judge
 from tests.support.databases import run_sql
 from tests.support.server import PROGRAM, Server, end
 from tests.support.waiting import until
@@ -18,7 +18,6 @@ SLOTS = 20
 LEASE_S = 15.0
 RECLAIM_S = LEASE_S + 3
 DATABASE = "queue"
-EVERY_NODE = ""
 COUNTED_WITHIN_S = 10
 
 
@@ -78,9 +77,10 @@ class Cluster:
         """The verdict once every job has ended, and the nodes after it."""
         is_drained = self.drain(drain_s)
         told = self._counts_complaint()
+        found = dump_url(self.look_at)  # while the rows of the nodes are there
         for server in self.nodes.values():
             end(server)
-        verdict = judge(self.folder, dump_url(self.look_at), self.slots, self.faults)
+        verdict = judge(self.folder, found, self.slots, self.faults)
         if not is_drained:
             verdict.complaints.append(f"I1 not every job had ended {drain_s:.0f} s after the last fault")
         verdict.complaints += told

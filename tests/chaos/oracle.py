@@ -27,14 +27,17 @@ SUBMITTED = ("accepted", "unknown", "refused")
 """What may have become of a number that reached a server."""
 
 
+EVERY_NODE = ""
+
+
 class Fault(NamedTuple):
-    """What struck a node (or all of them, without a name, where it struck the database), on the clock of the jobs."""
+    """What struck a node (or every node, where it struck the database), in µs on the clock of the jobs."""
 
     node: str
     at: int
 
     def strikes(self, node: Row, attempt: Row) -> bool:
-        return self.node in ("", node["name"]) and attempt["started_at"] <= self.at <= attempt["ended_at"]
+        return self.node in (EVERY_NODE, node["name"]) and attempt["started_at"] <= self.at <= attempt["ended_at"]
 
 
 @dataclass
@@ -164,17 +167,22 @@ def _judge_faults(found: Dump, faults: Sequence[Fault], slots: int, verdict: Ver
     """Nodes that share a database lose jobs by faults only, and these are soon claimed again."""
 
     def bound(node_id: int) -> int:
-        return slots * sum(fault.node in ("", found.nodes[node_id]["name"]) for fault in faults)
+        return slots * sum(fault.node in (EVERY_NODE, _node(found, node_id)["name"]) for fault in faults)
 
     _judge_strikes(found, bound, verdict)
     for attempt in _struck(found):
-        node = found.nodes[attempt["node_id"]]
+        node = _node(found, attempt["node_id"])
         struck = [fault.at for fault in faults if fault.strikes(node, attempt)]
         if not struck:
             where = f"job {attempt['job_id']} was taken from node {node['id']} ({node['name']})"
             verdict.complaints.append(f"I3 {where}, which nothing had struck")
         elif again := _claim_after(attempt, found):
             verdict.reclaimed_s.append((again["started_at"] - struck[0]) / 1_000_000)
+
+
+def _node(found: Dump, node_id: int) -> Row:
+    """A node. One that has stopped in good order is forgotten: no fault has struck it alone."""
+    return found.nodes.get(node_id, {"id": node_id, "name": "stopped"})
 
 
 def _struck(found: Dump) -> list[Row]:

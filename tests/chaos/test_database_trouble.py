@@ -88,16 +88,23 @@ def idle_sessions(database: DatabaseServer, count: int) -> Iterator[None]:
         async def connect() -> list[asyncpg.Connection]:
             return [await asyncpg.connect(f"{database.url}/{DATABASE}") for _ in range(count)]
 
+        async def leave() -> None:
+            for connection in connections:
+                connection.terminate()
+            await asyncio.sleep(0)  # for the loop to close them
+
         connections = asyncio.run_coroutine_threadsafe(connect(), loop).result(60)
-        yield
-        loop.call_soon_threadsafe(lambda: [connection.terminate() for connection in connections])
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(leave(), loop).result(60)
 
 
 def end_connections(database: DatabaseServer, cluster: Cluster) -> None:
     """End connections of the nodes, KILLS_A_SECOND of those that there are, for KILLING_S."""
     one = (
         "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity "
-        f"where application_name like 'queue-server%' order by random() limit {KILLS_A_SECOND // 10}) as some"
+        f"where application_name like 'queue-server%' order by random() limit {KILLS_A_SECOND // 10}) as chosen"
     )
     end = time.monotonic() + KILLING_S
     while time.monotonic() < end:

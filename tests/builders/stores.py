@@ -20,6 +20,8 @@ from queue_server.domain.wishes import Answer
 from queue_server.store.contract import Claim, JobQuery, Node, Rule, Slots, Store
 from queue_server.store.sqlite.store import SqliteStore
 from tests.builders.jobs import NOW, decided
+from tests.builders.mysql_backend import MysqlBackend
+from tests.builders.postgres_backend import PostgresBackend
 
 ALL_SLOTS = Slots(total=1000, http=1000, exec=1000)
 
@@ -100,7 +102,11 @@ class SqliteBackend:
             return next(database.execute(query, values))[0]
 
 
-BACKENDS: Mapping[str, Callable[[Path], Backend]] = {"sqlite": SqliteBackend}
+BACKENDS: Mapping[str, Callable[[Path], Backend]] = {
+    "sqlite": SqliteBackend,
+    "mysql": MysqlBackend,
+    "postgres": PostgresBackend,
+}
 
 
 @asynccontextmanager

@@ -64,6 +64,8 @@ class Dispatcher:
         self._outage = outage
         self._demand = Demand(SHARED_POLL_S if store.is_shared else POLL_S)
         self._decisions: list[Decision] = []
+        self._held: set[tuple[int, int]] = set()
+        self._claimed_at = 0
         self._wake = asyncio.Event()
         self._is_claiming = True
         self._is_paused = False
@@ -78,6 +80,16 @@ class Dispatcher:
         """Have a decision written."""
         self._decisions.append((job, transition))
         self._wake.set()
+
+    @property
+    def held(self) -> set[int]:
+        """The ids of jobs that run here, or whose end is not durable yet."""
+        return {job_id for job_id, _ in self._held}
+
+    def is_stray(self, job: Job) -> bool:
+        """Whether this node does not know of a claim of its own, and no answer that would tell of it is on its way."""
+        is_told = self._no_claim_is_open.is_set() or job.claimed_at < self._claimed_at
+        return is_told and (job.id, job.claim_seq) not in self._held
 
     async def stop_claiming(self) -> None:
         """Take no more jobs. Returns when those of a claim that was on its way have started too."""
@@ -139,6 +151,7 @@ class Dispatcher:
         self._moved = len(decisions) + len(turn.claimed.jobs)
         for job in turn.claimed.jobs:
             self._slots.take(job)
+            self._held.add((job.id, job.claim_seq))
             self._start(job)
         for job in turn.claimed.overdue:
             now = self._clock.now()
@@ -153,7 +166,8 @@ class Dispatcher:
             return None
         self._demand.asked()
         self._no_claim_is_open.clear()
-        return Claim(self._node_id, self._slots.free(), self._clock.now())
+        self._claimed_at = self._clock.now()
+        return Claim(self._node_id, self._slots.free(), self._claimed_at)
 
     async def _sleep(self) -> None:
         """Wait for a decision, an arrival or a free slot; at most until the next job becomes due."""
@@ -215,6 +229,7 @@ class Dispatcher:
 
     def _tell(self, decisions: Sequence[Decision], turn: Turn) -> None:
         for (job, transition), is_applied in zip(decisions, turn.applied, strict=True):
+            self._held.discard((job.id, job.claim_seq))
             self._ended(job, transition, is_applied)
         if self._events.is_heard:
             for job_id, row in turn.callbacks:

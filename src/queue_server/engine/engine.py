@@ -22,6 +22,7 @@ from queue_server.engine.outage import Outage
 from queue_server.engine.rescuer import SCAN_S, Rescuer
 from queue_server.engine.runner import Runner
 from queue_server.engine.slots import SlotPool
+from queue_server.engine.strays import Strays
 from queue_server.engine.upkeep import Upkeep
 from queue_server.executors.contract import Executor
 from queue_server.store.contract import Amended, Node, Operation, Rule, Store
@@ -83,7 +84,9 @@ class Engine:
         heartbeat = HeartbeatThread(self._store.heartbeat(node.id), lease, self._clock, self._outage)
         heartbeat.start()
         try:
-            await self._serve(self._dispatcher(node), lease)
+            dispatcher = self._dispatcher(node)
+            strays = Strays(self._store, node.id, dispatcher, self._rescuer, self._outage)
+            await self._serve(dispatcher, lease, strays)
         finally:
             await asyncio.to_thread(heartbeat.stop)
             for executor in self._executors.values():
@@ -134,13 +137,15 @@ class Engine:
         if self.is_cut_off:  # its claim was on its way when the lease was lost
             self._runner.interrupt(job.id, job.claim_seq)
 
-    async def _serve(self, dispatcher: Dispatcher, lease: Lease) -> None:
+    async def _serve(self, dispatcher: Dispatcher, lease: Lease, strays: Strays) -> None:
         async with asyncio.TaskGroup() as parts:
             self._runner.on_decision(dispatcher.put)
             self._store.on_cancel(self._runner.cancel)
             if rescued := await self._rescue_at_start():
                 self._log.info("jobs of the last run given back", jobs=rescued)
             upkeep = [parts.create_task(part) for part in self._parts_that_take_turns()]
+            if self._store.is_shared:
+                upkeep.append(parts.create_task(strays.run()))
             watch = parts.create_task(self._watch(lease, dispatcher))
             parts.create_task(dispatcher.run())
             self._ready.set()

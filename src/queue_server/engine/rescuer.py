@@ -40,13 +40,14 @@ class Rescuer:
     async def rescue(self) -> int:
         """Give back all jobs that are lost now; how many there were."""
         lease = round(LEASE_S * 1_000_000)
-        return await self._end_all(lambda now: self._store.expired(now, lease, PAGE), lambda _job, _now: LOST)
+        return await self.end_all(lambda now: self._store.expired(now, lease, PAGE), lambda _job, _now: LOST)
 
     async def end_overdue(self) -> int:
         """End all jobs whose time to start, or to give a sign of life, is over; how many there were."""
-        return await self._end_all(lambda now: self._store.overdue(now, PAGE), overdue)
+        return await self.end_all(lambda now: self._store.overdue(now, PAGE), overdue)
 
-    async def _end_all(self, find: Find, outcome_of: Callable[[Job, int], Outcome]) -> int:
+    async def end_all(self, find: Find, outcome_of: Callable[[Job, int], Outcome]) -> int:
+        """End the jobs that `find` finds, page after page, as their outcomes say; how many there were."""
         count = 0
         while jobs := await find(now := self._clock.now()):
             moments = [Moment(now, job.claimed_at, self._chance()) for job in jobs]

@@ -294,6 +294,13 @@ class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
         """Up to `limit` running jobs whose node is gone: its heartbeat is older than `lease`, or it has none."""
         ...
 
+    async def strays(self, node_id: int, known: Collection[int], limit: int) -> Sequence[Job]:
+        """Up to `limit` running jobs of a node that are none of those that it knows of, by their ids, growing.
+
+        The database's answer to their claim was lost, or is on its way. None where such a loss ends the server.
+        """
+        ...
+
     async def overdue(self, now: int, limit: int) -> Sequence[Job]:
         """Up to `limit` jobs whose `overdue_at` has passed."""
         ...

@@ -44,6 +44,18 @@ async def test_jobs_of_a_deregistered_node_are_expired(store, node):
     assert _is_same(lost, job)
 
 
+async def test_running_jobs_that_their_node_does_not_know_of_are_strays(store, backend, node):
+    known, *unknown = [await add_and_claim(store, node, new_job()) for _ in range(3)]
+    other = await add_and_claim(store, await store.register("there", 1, NOW), new_job())
+    found = await store.strays(node.id, {known.id, other.id}, 10)
+    if not backend.is_shared:
+        assert list(found) == []
+        return
+    assert len(found) == 2
+    assert all(_is_same(stray, job) for stray, job in zip(found, unknown, strict=True))
+    assert [job.id for job in await store.strays(node.id, (), 1)] == [known.id]
+
+
 async def test_jobs_of_an_earlier_run_are_rescued_after_reopening(backend):
     async with opened(backend) as store:
         node = await store.register("here", 1, NOW)

@@ -119,6 +119,17 @@ left join node on node.id = job.node_id
 where state = 'running' and overdue_at is null and (node.id is null or node.beat_at < ?)
 order by job.id limit ?;
 
+-- Running jobs of a node that are none of those that it knows of. One that goes on past its request needs no node.
+-- name: strays
+select job.rank, job.run_at, job.id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
+    queue, job.key, coalesce(first_started_at, claimed_at), null,
+    case when cancel_wished_at is not null then reason end, state, plan
+from job force index (job_state)
+straight_join payload on payload.job_id = job.id
+where state = 'running' and overdue_at is null and node_id = ?
+    and job.id not in (select known.id from json_table(?, '$[*]' columns (id bigint path '$')) as known)
+order by job.id limit ?;
+
 -- Jobs whose overdue_at has passed: waiting ones have not started in time, running ones have fallen silent, and some of
 -- both are to be cancelled.
 -- name: overdue

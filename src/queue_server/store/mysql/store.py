@@ -36,6 +36,7 @@ from queue_server.store.keeping import NewSecret
 from queue_server.store.mysql.adding import Adding
 from queue_server.store.mysql.address import Address, parse_address
 from queue_server.store.mysql.amending import amend
+from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.cancelling import Cancels
 from queue_server.store.mysql.connection import Connection, connect
 from queue_server.store.mysql.contexts import WaitingContexts
@@ -139,6 +140,10 @@ class MysqlStore:
     async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:
         """See Store.expired."""
         return [job_of_row(row) for row in await self._ask("expired", now - lease, limit)]
+
+    async def strays(self, node_id: int, known: Collection[int], limit: int) -> Sequence[Job]:
+        """See Store.strays."""
+        return [job_of_row(row) for row in await self._ask("strays", node_id, listed([*known]), limit)]
 
     async def overdue(self, now: int, limit: int) -> Sequence[Job]:
         """See Store.overdue."""

@@ -172,6 +172,16 @@ where state = 'running' and overdue_at is null
     and not exists (select 1 from node where node.id = job.node_id and node.beat_at >= $1)
 order by id limit $2;
 
+-- Running jobs of a node that are none of those that it knows of. One that goes on past its request needs no node.
+-- name: strays
+select rank, run_at, id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
+    queue, key, coalesce(first_started_at, claimed_at), null,
+    case when cancel_wished_at is not null then reason end, 'running',
+    (select plan from payload where job_id = job.id)
+from job
+where state = 'running' and overdue_at is null and node_id = $1 and id <> all ($2::bigint[])
+order by id limit $3;
+
 -- Jobs whose overdue_at has passed: waiting ones have not started in time, running ones have fallen silent, and some of
 -- both are to be cancelled.
 -- name: overdue

@@ -1,6 +1,6 @@
 """What is read of jobs and operations, but for lists. Results are of the last commit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from queue_server.domain.command import ExecCommand
 from queue_server.domain.job import PRIORITY_MAX, Attempt, Job, JobRecord
@@ -21,6 +21,11 @@ class Reading:
     async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:
         """See Store.expired."""
         return [job_of_row(tuple(row)) for row in await self._pool.rows("expired", now - lease, limit)]
+
+    async def strays(self, node_id: int, known: Collection[int], limit: int) -> Sequence[Job]:
+        """See Store.strays."""
+        found = await self._pool.rows("strays", node_id, list(known), limit)
+        return [job_of_row(tuple(row)) for row in found]
 
     async def overdue(self, now: int, limit: int) -> Sequence[Job]:
         """See Store.overdue."""

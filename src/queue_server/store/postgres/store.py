@@ -128,6 +128,10 @@ class PostgresStore:
         """See Store.expired."""
         return await self._reading.expired(now, lease, limit)
 
+    async def strays(self, node_id: int, known: Collection[int], limit: int) -> Sequence[Job]:
+        """See Store.strays."""
+        return await self._reading.strays(node_id, known, limit)
+
     async def overdue(self, now: int, limit: int) -> Sequence[Job]:
         """See Store.overdue."""
         return await self._reading.overdue(now, limit)

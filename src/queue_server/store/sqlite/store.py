@@ -122,6 +122,10 @@ class SqliteStore(NoRelay):
         """See Store.expired. The lock is the lease: nodes of earlier runs are gone, this one is alive."""
         return await self._readers.expired(limit)
 
+    async def strays(self, node_id: int, known: Collection[int], limit: int) -> Sequence[Job]:  # noqa: ARG002
+        """See Store.strays. A commit that fails ends this process."""
+        return ()
+
     async def overdue(self, now: int, limit: int) -> Sequence[Job]:
         """See Store.overdue."""
         return await self._readers.overdue(now, limit)

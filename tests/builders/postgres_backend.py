@@ -14,7 +14,7 @@ from queue_server.clock import ServerClock
 from queue_server.domain.state import State
 from queue_server.store.postgres.migrating import migrate_database
 from queue_server.store.postgres.store import PostgresStore
-from tests.support.databases import make_database, postgres_server
+from tests.support.databases import make_database, postgres_server, run_sql
 
 TABLES = (
     *("job", "payload", "tag", "attempt", "once", "tally"),
@@ -102,9 +102,13 @@ class Looker:
 
 @cache
 def own_database() -> str:
-    """The URL of this process's database, which has the schema. It is dropped at the end."""
+    """The URL of this process's database, which has the schema. It is dropped at the end.
+
+    It does not wait for the disk: what survives a crash is tested elsewhere, on databases of their own.
+    """
     url = make_database(postgres_server())
     atexit.register(_drop, url)
+    run_sql(url, f"alter database {url.rpartition('/')[2]} set synchronous_commit = off")
     asyncio.run(migrate_database(url))
     return url
 

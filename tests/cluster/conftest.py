@@ -29,15 +29,21 @@ def nodes(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture
-def start_nodes(tmp_path: Path) -> Iterator[Callable[..., Nodes]]:
-    """Starts nodes of the test's own on a PostgreSQL database of its own."""
+def postgres_url() -> Iterator[str]:
+    """A database of the test's own."""
     with databases.database(databases.postgres_server()) as url:
-        started: list[Nodes] = []
+        yield url
 
-        def start(count: int, *flags: str) -> Nodes:
-            started.append(Nodes(url, tmp_path, count, flags))
-            return started[-1]
 
-        yield start
-        for nodes in started:
-            nodes.end()
+@pytest.fixture
+def start_nodes(tmp_path: Path, postgres_url: str) -> Iterator[Callable[..., Nodes]]:
+    """Starts nodes of the test's own."""
+    started: list[Nodes] = []
+
+    def start(count: int, *flags: str) -> Nodes:
+        started.append(Nodes(postgres_url, tmp_path, count, flags))
+        return started[-1]
+
+    yield start
+    for nodes in started:
+        nodes.end()

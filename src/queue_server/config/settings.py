@@ -35,6 +35,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = "sqlite:///queue-server.db"
     node_name: Annotated[str, Meta(description="This node's name; empty takes the host's name.")] = ""
+    processes: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Server processes that share the port, each a node; 2 and up need a shared db."),
+    ] = 1
     concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Job slots: how many jobs run at once.")] = 100
     exec_concurrency: Annotated[
         int, Meta(ge=0, le=1000, description="How many of them may be commands; 0 means 2 per CPU core.")

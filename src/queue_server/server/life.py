@@ -16,28 +16,36 @@ from queue_server.domain.errors import CannotStart, QueueServerError
 from queue_server.executors.surroundings import targets_of
 from queue_server.executors.users import runs_as_root
 from queue_server.server.parts import Ground, assemble
+from queue_server.server.place import Place
 from queue_server.server.process import prepare_process, spare_garbage_collector
+from queue_server.server.processes import processes_of
 from queue_server.store.open import open_store
-from queue_server.telemetry.logs import forward_library_logs, make_log, open_output
+from queue_server.telemetry.logs import Log, LogOutput, forward_library_logs, make_log, open_output
 from queue_server.telemetry.systemd import Systemd
 from queue_server.web.listener import BACKLOG, bind, is_loopback
 from queue_server.web.tls import Tls, tls_of
 
 EXIT_OK, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 LAST_ANSWERS_S = 0.5
+ONE_STOP_S = 0.5
+"""A supervisor may signal all processes of a service, and their parent passes the same on: that is one stop."""
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(loaded: Loaded) -> int:
     """Serve until told to stop; the exit code. QueueServerError, with one line, if the server can't start."""
-    prepare_process(loaded.settings)
-    return uvloop.run(_run(loaded))
+    settings = loaded.settings
+    prepare_process(settings)
+    if settings.processes == 1:
+        return uvloop.run(_run(loaded, Place(bind(settings.host, settings.port))))
+    place = processes_of(settings)
+    return place if isinstance(place, int) else uvloop.run(_run(loaded, place))
 
 
-async def _run(loaded: Loaded) -> int:
-    settings, clock = loaded.settings, ServerClock()
+async def _run(loaded: Loaded, place: Place) -> int:
+    settings, clock, listener = loaded.settings, ServerClock(), place.listener
     tls = tls_of(settings)
-    listener = bind(settings.host, settings.port)
     output = open_output(settings.log_format, clock, os.environ)
     try:
         targets = targets_of(settings, listener, is_on_loopback=is_loopback(listener))
@@ -46,12 +54,12 @@ async def _run(loaded: Loaded) -> int:
             store=await open_store(settings, clock),
             listener=listener,
             output=output,
-            log=make_log(output, settings.log_level),
+            log=_log(output, settings.log_level, place),
             clock=clock,
             tls=tls,
             targets=targets,
         )
-        return await Server(ground).serve()
+        return await Server(ground, place).serve()
     except QueueServerError:
         raise
     except ExceptionGroup as group:
@@ -67,6 +75,11 @@ async def _run(loaded: Loaded) -> int:
         output.sink.close()
 
 
+def _log(output: LogOutput, level: str, place: Place) -> Log:
+    log = make_log(output, level)
+    return log.bind(process=place.number) if place.number else log
+
+
 def _first(group: BaseExceptionGroup[CannotStart]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -77,13 +90,15 @@ def _first(group: BaseExceptionGroup[CannotStart]) -> BaseException:
 class Server:
     """One running server."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, place: Place) -> None:
         forward_library_logs(ground.log)
         self._ground = ground
+        self._place = place
         self._log = ground.log
         self._systemd = Systemd(os.environ)
         self._parts = assemble(ground)
         self._stops = 0
+        self._stopped_at = 0.0
 
     async def serve(self) -> int:
         """Run until a signal or a broken store; the exit code."""
@@ -134,7 +149,7 @@ class Server:
             )
 
     def _name(self) -> str:
-        return self._ground.settings.node_name or socket.gethostname()
+        return (self._ground.settings.node_name or socket.gethostname()) + self._place.suffix
 
     def _announce(self) -> None:
         settings = self._ground.settings
@@ -158,6 +173,7 @@ class Server:
         elif not self._ground.is_loopback and self._ground.tls is None:
             self._log.warning("tokens and jobs cross the network unencrypted; set tls_cert and tls_key, or use a proxy")
         self._systemd.notify(f"READY=1\nSTATUS=listening on {self._ground.address}")
+        self._place.up()
 
     def _chores(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._watchdog()
@@ -182,6 +198,10 @@ class Server:
         if number == signal.SIGHUP and self._ground.tls is not None:
             self._read_certificate(self._ground.tls)
             return
+        now = self._ground.clock.monotonic()
+        if self._place.number and now - self._stopped_at < ONE_STOP_S:
+            return
+        self._stopped_at = now
         self._stops += 1
         self._parts.add.is_closed = True
         self._parts.outputs.stop_waiting()

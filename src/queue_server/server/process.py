@@ -1,11 +1,15 @@
 """What the whole process needs before it serves: descriptors, threads, a quiet garbage collector."""
 
+import ctypes
 import gc
 import os
 import resource
+import signal
 
 from queue_server.config.settings import Settings
 from queue_server.executors.launcher.hardening import hide_from_commands
+
+_PR_SET_PDEATHSIG = 1
 
 NAME_LOOKUPS = 32
 """Host names that can be looked up at once; libuv's 4 would let a few dead name servers hold up all other targets."""
@@ -20,6 +24,13 @@ def prepare_process(settings: Settings) -> None:
     if settings.exec != "off":
         hide_from_commands()
     os.environ.setdefault("UV_THREADPOOL_SIZE", str(NAME_LOOKUPS))
+
+
+def end_with_parent(parent: int) -> None:
+    """Stop in good order once the process that has just forked this one is gone, however it went."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def spare_garbage_collector() -> None:

@@ -54,6 +54,9 @@ class Keys:
 
     def find(self, key_id: str) -> Key:
         """The key with this id; SecretUnavailable, naming it, if it is not there."""
+        with self._lock:
+            if self._own is None:
+                self._own = read_key(self._file)  # another process may have made it
         for key in (*self._given, *([self._own] if self._own else ())):
             if key.id == key_id:
                 return key

@@ -57,8 +57,11 @@ def web_server(app: ASGIApp, tls: Tls | None, settings: Settings) -> WebServer:
     return WebServer(config)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, or CannotStart with one line that says why not."""
+def bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """A socket bound to the address, or CannotStart with one line that says why not.
+
+    A port that is shared may have several sockets of this user, all of which say so.
+    """
     if host.startswith(UNIX):
         return _bind_unix(Path(host.removeprefix(UNIX)))
     try:
@@ -67,6 +70,8 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except OSError as error:
         raise CannotStart(f"can't listen on {host} port {port}: {_why(error, '--port')}") from None

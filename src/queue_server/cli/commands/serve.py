@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Storage": (
         "db",
         "node_name",
+        "processes",
         "secret_key",
         "max_waiting",
         "max_waiting_per_context",

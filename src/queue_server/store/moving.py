@@ -41,7 +41,7 @@ JOB = _table(
     "id state type rank run_at claim_seq attempt refunded losses node_id context created_at claimed_at ended_at reason "
     "parent_id queue key first_started_at overdue_at keep_until cancel_wished_at",
 )
-PAYLOAD = _table("payload", "job_id", "job_id plan", 64)
+PAYLOAD = _table("payload", "job_id", "job_id plan", 200)
 ATTEMPT = _table(
     "attempt",
     "job_id claim_seq",

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from queue_server.domain.state import State
+from queue_server.store.contract import Store
 from tests.cli.running import CommandLine, Ran
+from tests.moving.databases import KINDS, with_store
 from tests.moving.files import rows_in
 from tests.moving.filling import dumped
 from tests.moving.first_table import OTHER_TABLE, contents, first_server, job, put
@@ -165,21 +168,27 @@ def test_an_id_that_another_job_has_is_refused_before_anything_is_written(qs: Co
     assert dumped(f"sqlite:///{qs.folder}/q.db") == before
 
 
-def test_an_import_that_was_killed_goes_on_and_takes_each_row_once(qs: CommandLine, old: str) -> None:
-    run_sql(
-        old,
-        f"insert into queue (worker_status, job, time_added) select 0, '{job()}', '{ADDED}' from seq_1_to_6000",
-    )
-    process = qs.start("import", "--from", old, "--db", f"sqlite:///{qs.folder}/new.db")
-    until(lambda: rows_in(qs.folder / "new.db", "job"), 20, "the first jobs")
-    process.kill()
-    process.communicate(timeout=10)
-    done = rows_in(qs.folder / "new.db", "job")
-    assert 0 < done < 6_000
-    assert counts(taken(qs, old))["waiting"] == str(6_000 - done)
-    assert [row[0] for row in dumped(f"sqlite:///{qs.folder}/new.db")["job"]] == sorted(
-        range(1, 6_001), key=lambda i: repr((i,))
-    )
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mysql"])
+def test_an_import_that_was_killed_goes_on_and_takes_each_row_once(
+    qs: CommandLine, old: str, tmp_path: Path, kind: str
+) -> None:
+    put(old, {"job": job(), "time_added": ADDED})
+    columns = "worker_status, job, time_added"
+    run_sql(old, *[f"insert into queue ({columns}) select {columns} from queue"] * 12)
+    with KINDS[kind](tmp_path) as db:
+        process = qs.start("import", "--from", old, "--db", db)
+        until(lambda: rows_in(db, "job"), 20, "the first jobs")
+        process.kill()
+        process.communicate(timeout=10)
+        done = rows_in(db, "job")
+        assert 0 < done < 4096
+        assert counts(qs("import", "--from", old, "--db", db)) == {"waiting": str(4096 - done), "not taken over": "0"}
+        assert {row[0] for row in dumped(db)["job"]} == {row[0] for row in contents(old)}
+        with_store(db, count_available)
+
+
+async def count_available(store: Store) -> None:
+    assert (await store.counts())[State.AVAILABLE] == 4096
 
 
 HOSTILE: list[tuple[dict[str, Any], dict[str, Any] | str]] = [

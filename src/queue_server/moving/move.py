@@ -46,7 +46,9 @@ async def refuse_live(*databases: Export) -> None:
     """StoreRefused if nodes work on one of them."""
     for database in databases:
         if nodes := await database.live_nodes():
-            raise StoreRefused(f"{database.label}: {', '.join(nodes)} works on it; stop all servers first")
+            raise StoreRefused(
+                f"{database.label}: {', '.join(nodes)} works on it, or did 15 s ago; stop all servers first"
+            )
 
 
 async def _begin(source: Export, target: Import, mark: Mark) -> None:

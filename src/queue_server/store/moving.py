@@ -14,7 +14,10 @@ from queue_server.store.rows import Row
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table that moves. `key` are the columns that tell its rows apart, in the order in which they are read."""
+    """A table that moves. `key` are the columns that tell its rows apart, in the order in which they are read.
+
+    A page's rows have at most 32,767 values together, as many as one statement of PostgreSQL takes.
+    """
 
     name: str
     key: tuple[str, ...]

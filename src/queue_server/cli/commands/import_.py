@@ -90,21 +90,20 @@ def command(
 async def _taken_over(
     settings: Settings, source: str, table: str, zone: tzinfo | None, *, running: Literal["wait", "fail"], dry_run: bool
 ) -> "Report":
+    from contextlib import AsyncExitStack
+
     from queue_server.cli.moving_bar import moving_bar
     from queue_server.moving.first_server import take_over
     from queue_server.store.open_moving import open_first_table, open_import
 
-    first = await open_first_table(source, table, zone=zone, output_limit=settings.output_limit)
-    try:
+    async with AsyncExitStack() as stack:
+        first = await open_first_table(source, table, zone=zone, output_limit=settings.output_limit)
+        stack.push_async_callback(first.close)
         target = None if dry_run else await open_import(settings.db)
-        try:
-            with moving_bar() as bar:
-                return await take_over(first, target, _rules(settings, running), bar.show)
-        finally:
-            if target is not None:
-                await target.close()
-    finally:
-        await first.close()
+        if target is not None:
+            stack.push_async_callback(target.close)
+        bar = stack.enter_context(moving_bar())
+        return await take_over(first, target, _rules(settings, running), bar.show)
 
 
 def _rules(settings: Settings, running: Literal["wait", "fail"]) -> "Rules":

@@ -59,20 +59,19 @@ def _move(source: str, target: str) -> None:
 
 
 async def _moved(source: str, target: str) -> "Sequence[Moved]":
+    from contextlib import AsyncExitStack
+
     from queue_server.cli.moving_bar import moving_bar
     from queue_server.moving.move import move
     from queue_server.store.open_moving import open_export, open_import
 
-    exporting = await open_export(source)
-    try:
+    async with AsyncExitStack() as stack:
+        exporting = await open_export(source)
+        stack.push_async_callback(exporting.close)
         importing = await open_import(target)
-        try:
-            with moving_bar() as bar:
-                return await move(exporting, importing, bar.show)
-        finally:
-            await importing.close()
-    finally:
-        await exporting.close()
+        stack.push_async_callback(importing.close)
+        bar = stack.enter_context(moving_bar())
+        return await move(exporting, importing, bar.show)
 
 
 def _tell_of_key(source: str, target: str) -> None:

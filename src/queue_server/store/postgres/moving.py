@@ -16,8 +16,6 @@ from queue_server.store.rows import Row
 from queue_server.store.rows.jobs import storable
 
 SEQUENCES = {name: "job_id" if name == "job" else f"{name}_id_seq" for name in COUNTED}
-VALUES_LIMIT = 32_767
-"""So many values a statement can have."""
 
 
 class PostgresMoving(ServerMoving):

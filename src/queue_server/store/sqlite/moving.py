@@ -21,6 +21,9 @@ from queue_server.store.sqlite.lock import FileLock, refuse_network_file_system
 PAGE_BYTES = 4 * 1024 * 1024
 """A page ends with the row that reaches it, so that large outputs don't fill the memory."""
 
+CHECKPOINT_PAGES = 4000
+"""Pages of the log after which a commit copies them into the file: nobody else has it open."""
+
 WORDING = Wording(lambda name: f'"{name}"', lambda number: f"?{number}")
 
 
@@ -131,7 +134,6 @@ class SqliteImport(SqliteExport):
                     "on conflict do update set job_id = excluded.job_id",
                     (MARK_SCOPE, mark.name, mark.fingerprint, mark.last_id, FOR_EVER),
                 )
-        self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     async def mark(self, name: str) -> int | None:
         """See Import.mark."""
@@ -161,7 +163,9 @@ class SqliteImport(SqliteExport):
         self._database.execute("insert into sqlite_sequence (name, seq) values (?1, ?2 - 1)", (name, next_id))
 
     def _open(self) -> apsw.Connection:
-        return open_writer(self._path)
+        database = open_writer(self._path)
+        database.wal_autocheckpoint(CHECKPOINT_PAGES)
+        return database
 
 
 def _lasting(table: Table) -> str:

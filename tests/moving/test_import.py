@@ -156,16 +156,36 @@ def test_a_dry_run_counts_and_writes_nothing(qs: CommandLine, old: str) -> None:
     assert not (qs.folder / "new.db").exists()
 
 
-def test_an_id_that_another_job_has_is_refused_before_anything_is_written(qs: CommandLine, old: str) -> None:
+def test_an_id_that_was_given_to_another_job_is_refused_before_anything_is_written(qs: CommandLine, old: str) -> None:
     with running(qs.folder) as server:
-        server.add({"type": "http", "url": "http://127.0.0.1:9/"})
-    put(old, {"id": 1, "job": job()})
+        for _ in range(2):
+            server.add({"type": "http", "url": "http://127.0.0.1:9/"})
+    put(old, {"id": 2, "job": job()})
     before = dumped(f"sqlite:///{qs.folder}/q.db")
     ran = qs("import", "--from", old, "--db", f"sqlite:///{qs.folder}/q.db")
     assert ran.code == 1
-    assert "job 1 of the table queue of the database" in ran.err
-    assert "can't keep its id" in ran.err
+    assert "job 2 of the table queue of the database" in ran.err
+    assert f"can't keep its id: {qs.folder}/q.db has given out those up to 2" in ran.err
     assert dumped(f"sqlite:///{qs.folder}/q.db") == before
+
+
+def test_a_row_that_came_later_with_an_id_of_a_new_job_is_refused(qs: CommandLine, old: str) -> None:
+    put(old, {"id": 1, "job": job()})
+    taken(qs, old, db="q.db")
+    with running(qs.folder) as server:
+        assert server.add({"type": "http", "url": "http://127.0.0.1:9/"}) == 2
+    put(old, {"id": 2, "job": job()})
+    ran = qs("import", "--from", old, "--db", f"sqlite:///{qs.folder}/q.db")
+    assert (ran.code, "q.db has another job of that id" in ran.err) == (1, True), ran.err
+
+
+def test_an_impossible_id_does_not_spoil_the_next_ones(qs: CommandLine) -> None:
+    with first_server(OTHER_TABLE) as old:
+        for id_ in (-5, 0, 7, 2**53, 2**62):
+            put(old, {"id": id_, "worker_status": "0", "command": "http://h/"}, table="old ``queue%s")
+        ran = taken(qs, old, "--table", "old `queue%s")
+    assert counts(ran) == {"waiting": "1", "not taken over": "4"}
+    assert dumped(f"sqlite:///{qs.folder}/new.db")["next"][0][0] == 8
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres", "mysql"])

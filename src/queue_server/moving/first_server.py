@@ -51,8 +51,9 @@ async def take_over(first: FirstTable, target: Import | None, rules: Rules, told
         await refuse_live(target)
         before = await target.mark(mark_name)
         after = BEFORE_ALL if before is None else before
-        await _refuse_taken_ids(first, target, after)
-        await target.reserve({"job": max(0, await first.last_id()) + 1})
+        if ids := await first.id_range():
+            await _refuse_taken_ids(first, target, ids, before)
+            await target.reserve({"job": ids[1] + 1})
     report, total, seen = Report(), await first.count(after), 0
     while rows := await first.page(after):
         taken = _take_page(rows, rules, report)
@@ -87,17 +88,25 @@ def _by_table(taken: Sequence[TakenOver]) -> Mapping[Table, Sequence[Row]]:
     return tables
 
 
-async def _refuse_taken_ids(first: FirstTable, target: Import, after: int) -> None:
-    """StoreRefused if a job here has an id that a row which is still to come needs."""
-    key: Row = (max(after, 0),)
-    last = await first.last_id()
+async def _refuse_taken_ids(first: FirstTable, target: Import, ids: tuple[int, int], before: int | None) -> None:
+    """StoreRefused if an id that a row which is still to come needs is one of another job here, or was once.
+
+    `before` is how far the table has been taken over; `ids` are its smallest and its greatest.
+    """
+    next_id = (await target.next_ids())["job"]
+    if before is None and next_id > ids[0]:
+        raise _taken(first, ids[0], f"{target.label} has given out those up to {next_id - 1}")
+    key: Row = (max(before or 0, 0),)
     while rows := await target.page(JOB, key):
-        ids = [row[0] for row in rows if row[0] <= last]
-        if ids and (both := await first.ids_among(ids)):
-            raise StoreRefused(
-                f"job {both[0]} of {first.label} can't keep its id: {target.label} has another job of that id; "
-                "take the jobs over into an empty database"
-            )
-        if len(ids) < len(rows):
+        wanted = [row[0] for row in rows if row[0] <= ids[1]]
+        if wanted and (both := await first.ids_among(wanted)):
+            raise _taken(first, both[0], f"{target.label} has another job of that id")
+        if len(wanted) < len(rows):
             return
         key = JOB.key_of(rows[-1])
+
+
+def _taken(first: FirstTable, job_id: int, why: str) -> StoreRefused:
+    return StoreRefused(
+        f"job {job_id} of {first.label} can't keep its id: {why}; take the jobs over into an empty database"
+    )

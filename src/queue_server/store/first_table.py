@@ -35,8 +35,8 @@ class FirstTable(Protocol):
         """How many rows have greater ids."""
         ...
 
-    async def last_id(self) -> int:
-        """The greatest id; 0 if there is no row."""
+    async def id_range(self) -> tuple[int, int] | None:
+        """The smallest and the greatest id that a job can have; None if there is no such row."""
         ...
 
     async def page(self, after: int) -> Sequence[FirstRow]:

@@ -20,6 +20,7 @@ from asyncmy.connection import connect as driver_connect
 from queue_server.domain.errors import StoreError, StoreRefused
 from queue_server.domain.instants import EPOCH, MICROSECOND
 from queue_server.store.first_table import FirstRow
+from queue_server.store.moving import FOR_EVER
 from queue_server.store.mysql.address import Address, parse_address
 
 PAGE_ROWS = 50
@@ -63,10 +64,11 @@ class MysqlFirstTable:
         ((count,),) = await self._rows(f"select count(*) from {self._table} where id > %s", after)
         return count
 
-    async def last_id(self) -> int:
-        """See FirstTable.last_id."""
-        ((last,),) = await self._rows(f"select coalesce(max(id), 0) from {self._table}")
-        return int(last)
+    async def id_range(self) -> tuple[int, int] | None:
+        """See FirstTable.id_range."""
+        query = f"select min(id), max(id) from {self._table} where id > 0 and id < %s"
+        ((first, last),) = await self._rows(query, FOR_EVER)
+        return None if first is None else (int(first), int(last))
 
     async def page(self, after: int) -> Sequence[FirstRow]:
         """See FirstTable.page."""

@@ -134,8 +134,8 @@ async def test_job_that_is_run_now_arrives_at_once(store, node, backend):
     heard = []
     store.on_arrival(heard.append)
     assert isinstance(await amend_one(store, job_id, running_now), Revision)
-    assert len(heard) == 1
-    assert heard[0] <= NOW
+    assert len(heard) == 1 or backend.is_shared, "nodes that look at a database tell what waits there again"
+    assert heard[-1] <= NOW
     turn = await store.turn((), Claim(node.id, ALL_SLOTS, NOW))
     assert [job.id for job in turn.claimed.jobs] == [job_id]
     assert turn.claimed.next_due == NOW + 5 * SECOND

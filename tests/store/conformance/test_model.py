@@ -33,6 +33,8 @@ from tests.builders.properties import limits
 from tests.builders.stores import BACKENDS, all_jobs
 
 LEASE = 15 * SECOND
+EXAMPLES = {"mysql": 10, "postgres": 10}
+"""Where each step is several round trips to a server and the test is quick."""
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -280,8 +282,9 @@ def _comparable(answer):
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("is_long", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_store_does_what_its_model_does_in_any_order(kind, examples):
+def test_store_does_what_its_model_does_in_any_order(kind, is_long):
+    examples = 1000 if is_long else EXAMPLES.get(kind, 60)
     machine = type("Machine", (StoreMachine,), {"make_backend": staticmethod(BACKENDS[kind])})
     run_state_machine_as_test(machine, settings=limits(examples, stateful_step_count=40))

@@ -56,14 +56,14 @@ async def test_each_query_walks_its_index(store, node, backend, is_analyzed):
     wanted = (
         (WRITING, "claim", (10, 10, 10, 10**6, NOW, node.id, False), "job_claim"),
         (WRITING, "promote", (NOW + DAY + 9, 10), "job_due"),
-        (WRITING, "finish_all", ends, "job_pkey"),
+        (WRITING, "finish_all", ends, "job_(pkey|state)"),
         (READING, "expired", (NOW + DAY, 10), "job_running"),
         (READING, "overdue", (NOW + DAY, 10), "job_overdue"),
         (UPKEEP, "look", (node.id, NOW, []), "job_wished"),
     )
     for settings, name, values, index in wanted:
         text = await plan(backend.url, settings, name, *values)
-        assert f"using {index} on job" in text, text
+        assert re.search(f"using {index} on job", text), text
         assert "Seq Scan on job" not in text, text
         assert rows_read(text) <= 30, text
 

@@ -36,7 +36,7 @@ WRITING = PLAIN | {
 """Plans for our statements are made once, perhaps while the table is empty, and serve while it is full: they have to
 walk indexes in their order."""
 
-READING = PLAIN | SETTINGS | {"statement_timeout": f"{TIME_LIMIT_S}s"}
+READING = PLAIN | SETTINGS | {"enable_bitmapscan": "off", "statement_timeout": f"{TIME_LIMIT_S}s"}
 
 UPKEEP = WRITING | {"statement_timeout": "3s", "synchronous_commit": "off"}
 """What is kept up promises nothing to anybody, so it waits for no disk."""

@@ -34,12 +34,12 @@ create table job (
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 500
 );
 
--- For queries: claim, promote and next_due, expired, wishes of a look, overdue.
+-- For queries: claim, promote and next_due, wishes of a look, overdue, expired.
 create index job_claim on job (type, rank, run_at, id) where state = 'available';
 create index job_due on job (run_at, id) where state = 'scheduled';
-create index job_running on job (id) where state = 'running';
 create index job_wished on job (node_id, id) where state = 'running' and cancel_wished_at is not null;
 create index job_overdue on job (overdue_at, id) where overdue_at is not null;
+create index job_running on job (id) where state = 'running';
 -- For purges.
 create index job_ended on job (state, ended_at, id) where ended_at is not null;
 create index job_kept on job (keep_until, id) where keep_until is not null;

@@ -22,6 +22,7 @@ from queue_server.domain.instants import EPOCH, MICROSECOND
 from queue_server.store.first_table import FirstRow
 from queue_server.store.moving import FOR_EVER
 from queue_server.store.mysql.address import Address, parse_address
+from queue_server.store.mysql.faults import text_of
 
 PAGE_ROWS = 50
 JOB_BYTES = 4 * 1024 * 1024
@@ -134,7 +135,7 @@ async def _connect(address: Address) -> Connection:
             program_name="queue-server import",
         )
     except (errors.MySQLError, OSError) as error:
-        raise StoreRefused(f"can't open {address.label}: {error}") from None
+        raise StoreRefused(f"can't open {address.label}: {text_of(error)}") from None
 
 
 async def _column_types(connection: Connection, database: str, table: str) -> Mapping[str, str]:
@@ -214,4 +215,4 @@ async def _rows(connection: Connection, query: str, *values: Any) -> Sequence[Se
             await cursor.execute(query, values)  # with values, if none: then %% is a %
             return await cursor.fetchall()
     except (errors.MySQLError, OSError) as error:
-        raise StoreError(f"the first Queue Server's database does not answer as it should: {error}") from None
+        raise StoreError(f"the first Queue Server's database does not answer as it should: {text_of(error)}") from None

@@ -20,6 +20,13 @@ async def register(transaction: Transaction, name: str, slots: int, now: int) ->
     return Node(node_id, name, slots, now)
 
 
+async def delete_dead_nodes(transaction: Transaction, before: int) -> None:
+    """Remove nodes that have been silent since `before` and have no jobs left to be rescued."""
+    for (node_id,) in await transaction.rows("silent_nodes", before):
+        if not await transaction.rows("has_running_jobs", node_id):
+            await transaction.run("delete_node", node_id)
+
+
 class MysqlHeartbeat:
     """See Heartbeat. It has a connection and an event loop of its own, which nothing else can hold up."""
 

@@ -73,8 +73,14 @@ class Pool:
             raise StoreUnavailable("the store is closed")
         work = asyncio.ensure_future(self._persist(attempt))
         self._works.add(work)
-        work.add_done_callback(self._works.discard)
+        work.add_done_callback(self._forget)
         return await asyncio.shield(work)
+
+    def _forget(self, work: asyncio.Task[Any]) -> None:
+        """Its caller may be gone, and nobody else asks for its error."""
+        self._works.discard(work)
+        if not work.cancelled():
+            work.exception()
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it is no use any more."""

@@ -114,7 +114,7 @@ select job.rank, job.run_at, job.id, claim_seq, attempt, refunded, losses, conte
     queue, job.key, coalesce(first_started_at, claimed_at), null,
     case when cancel_wished_at is not null then reason end, state, plan
 from job force index (job_state)
-straight_join payload on payload.job_id = job.id
+left join payload on payload.job_id = job.id
 left join node on node.id = job.node_id
 where state = 'running' and overdue_at is null and (node.id is null or node.beat_at < ?)
 order by job.id limit ?;
@@ -138,7 +138,7 @@ select job.rank, job.run_at, job.id, claim_seq, attempt, refunded, losses, conte
     coalesce(first_started_at, claimed_at, created_at), overdue_at,
     case when cancel_wished_at is not null then reason end, state, plan
 from job force index (job_overdue)
-straight_join payload on payload.job_id = job.id
+left join payload on payload.job_id = job.id
 where overdue_at <= ?
 order by overdue_at, job.id limit ?;
 
@@ -155,10 +155,13 @@ on duplicate key update beat_at = greatest(beat_at, ?);
 -- name: delete_node
 delete from node where id = ?;
 
--- Remove nodes that have been silent since a time and have no jobs left to be rescued.
--- name: delete_dead_nodes
-delete from node
-where beat_at < ? and id not in (select node_id from job force index (job_state) where state = 'running');
+-- Nodes that have been silent since a time.
+-- name: silent_nodes
+select id from node where beat_at < ?;
+
+-- Whether a node has jobs left that must be rescued.
+-- name: has_running_jobs
+select 1 from job force index (job_state) where state = 'running' and node_id = ? limit 1;
 
 -- Renew a node's lease.
 -- name: beat

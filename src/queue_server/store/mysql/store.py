@@ -103,6 +103,11 @@ class MysqlStore:
         store._upkeep.start()
         return store
 
+    @property
+    def nodes(self) -> int:
+        """See Store.nodes."""
+        return self._pulse.nodes
+
     async def register(self, name: str, slots: int, now: int) -> Node:
         """See Store.register. From now on it learns what other nodes do."""
         node = await self._write(lambda transaction: register(transaction, name, slots, now))

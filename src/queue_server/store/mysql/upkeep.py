@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from queue_server.domain.errors import StoreError
 from queue_server.store.mysql.counting import FOLD_PAGE, fold
+from queue_server.store.mysql.nodes import delete_dead_nodes
 from queue_server.store.mysql.pool import Pool
 
 PAUSE_S = 1.0
@@ -44,5 +45,5 @@ class Upkeep:
         while await self._pool.write(fold) == FOLD_PAGE:
             pass
         before = self._now() - NODES_KEPT
-        await self._pool.write(lambda transaction: transaction.run("delete_dead_nodes", before))
+        await self._pool.write(lambda transaction: delete_dead_nodes(transaction, before))
         self._seen = self._pool.commits

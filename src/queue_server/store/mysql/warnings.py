@@ -20,6 +20,7 @@ VARIABLES = (
     "innodb_flush_log_at_trx_commit",
     "sync_binlog",
     "log_bin",
+    "binlog_format",
     "innodb_doublewrite",
     "max_allowed_packet",
     "wsrep_on",
@@ -51,6 +52,7 @@ async def examine(connection: Connection, address: Address) -> Server:
     _check_version(version, OLDEST_MARIADB if is_mariadb else OLDEST_MYSQL, address)
     variables = await _named(connection, "variables", VARIABLES)
     status = await _named(connection, "status", ("wsrep_cluster_size",))
+    _check_log(variables, address)
     _check_galera(variables, status, address)
     return Server(is_mariadb, tuple(_weaknesses(variables)))
 
@@ -61,6 +63,12 @@ def _check_version(version: str, oldest: tuple[int, int, int], address: Address)
         name = "MariaDB" if oldest is OLDEST_MARIADB else "MySQL"
         needed = ".".join(map(str, oldest))
         raise StoreRefused(f"{address.label} is {name} {version}; Queue Server needs {name} {needed} or newer")
+
+
+def _check_log(variables: Mapping[str, str], address: Address) -> None:
+    """The server would refuse every write: it can't tell its replicas in statements what READ COMMITTED has done."""
+    if variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT":
+        raise StoreRefused(f"{address.label} has binlog_format = STATEMENT; Queue Server needs MIXED or ROW")
 
 
 def _check_galera(variables: Mapping[str, str], status: Mapping[str, str], address: Address) -> None:

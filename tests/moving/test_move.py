@@ -137,10 +137,29 @@ def test_a_source_with_an_old_schema_is_to_be_migrated_first(qs: CommandLine, tm
     assert f"run `queue-server migrate --db sqlite:///{path}` first" in ran.err
 
 
-@pytest.mark.parametrize("arguments", [("--from", "sqlite:///a.db"), ("--to", "sqlite:///a.db")])
-def test_one_of_the_two_databases_alone_is_a_mistake(qs: CommandLine, arguments: tuple[str, ...]) -> None:
+A, B = "sqlite:///a.db", "sqlite:///b.db"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--from", A), 2, "belong together"),
+        (("--to", A), 2, "belong together"),
+        (("--from", A, "--to", B, "--db", A), 2, "--from and --to name two"),
+        (("--from", A, "--to", B), 1, "there is no file"),
+        (("--from", "postgresql://root@127.0.0.1:1/x", "--to", B), 1, "the database x on 127.0.0.1:1 can't be used"),
+        (("--from", "mysql://root@127.0.0.1:1/x", "--to", B), 1, "the database x on 127.0.0.1:1 can't be used"),
+    ],
+)
+def test_mistakes_are_told(qs: CommandLine, arguments: tuple[str, ...], code: int, says: str) -> None:
     ran = qs("migrate", *arguments)
-    assert (ran.code, "belong together" in ran.err) == (2, True)
+    assert (ran.code, says in ran.err) == (code, True), ran.err
+
+
+def test_a_target_that_can_not_be_written_is_told(make: Make, qs: CommandLine) -> None:
+    with_store(source := make("sqlite"), fill)
+    ran = qs("migrate", "--from", source, "--to", "sqlite:////no/folder/b.db")
+    assert (ran.code, ran.err) == (1, "error: can't write /no/folder/b.db: No such file or directory\n")
 
 
 def test_every_table_and_column_of_the_schema_moves_or_is_known_to_stay(make: Make) -> None:

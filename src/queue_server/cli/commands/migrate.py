@@ -30,6 +30,10 @@ def command(*, source: str | None, target: str | None, config: str | None, **fla
     """
     if (source is None) != (target is None):
         raise click.UsageError("--from and --to belong together.")
+    if source is not None and flags["db"] is not None:
+        raise click.UsageError(
+            "--db names the one database whose schema is brought up to date; --from and --to name two."
+        )
     if source is not None and target is not None:
         _move(source, target)
         return

@@ -119,7 +119,10 @@ class SqliteImport(SqliteExport):
 
     def __init__(self, path: Path) -> None:
         refuse_network_file_system(path)
-        path.touch(mode=0o600)
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise StoreRefused(f"can't write {path}: {error.strerror}") from None
         super().__init__(path)
 
     async def put(self, rows: Mapping[Table, Sequence[Row]], mark: Mark | None = None) -> None:

@@ -447,8 +447,8 @@ set secret.sealed = sealed_again.sealed;
 
 -- The greatest id that a job has been given, also one that is deleted.
 -- name: last_id
-select greatest(
+select cast(greatest(
     coalesce((select max(id) from job), 0),
     coalesce((select auto_increment from information_schema.tables
         where table_schema = database() and table_name = 'job'), 1) - 1
-);
+) as signed);

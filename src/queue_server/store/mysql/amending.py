@@ -6,7 +6,8 @@ from queue_server.domain.errors import QueueServerError
 from queue_server.domain.job import JobRecord
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import FINAL_STATES
-from queue_server.domain.wishes import Answer, CancelWish, Extension, Refusal, Removal, Revision
+from queue_server.domain.wishes import Answer, CancelWish, Extension, Removal, Revision
+from queue_server.store.amending import answered, count_changed
 from queue_server.store.contract import Amended, Rule, Step
 from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.purging import delete_jobs
@@ -19,10 +20,10 @@ async def amend(transaction: Transaction, job_ids: Sequence[int], rule: Rule, st
     """See Store.amend."""
     if step is not None and not await transaction.rows("is_operation_running", step.operation_id, step.after):
         return []
-    amended = [_answer(rule, record) for record in await _lock_records(transaction, job_ids)]
+    amended = [answered(rule, record) for record in await _lock_records(transaction, job_ids)]
     await _apply(transaction, [one.answer for one in amended])
     if step is not None:
-        done = sum(not isinstance(one.answer, Refusal | QueueServerError | None) for one in amended)
+        done = count_changed(amended)
         ending = (step.state, step.ended_at, step.error, step.operation_id)
         await transaction.run("save_operation", step.next_id, done, len(job_ids) - done, *ending)
     return amended
@@ -34,13 +35,6 @@ async def _lock_records(transaction: Transaction, job_ids: Sequence[int]) -> lis
     there = [row[0] for row in await transaction.rows("lock_jobs", listed(sorted(wanted)))]
     found = {row[0]: record_of_row(row) for row in await transaction.rows("get_many", listed(there))}
     return [found[job_id] for job_id in wanted if job_id in found]
-
-
-def _answer(rule: Rule, record: JobRecord) -> Amended:
-    try:
-        return Amended(record, rule(record))
-    except QueueServerError as error:
-        return Amended(record, error)
 
 
 async def _apply(transaction: Transaction, answers: Sequence[Answer | QueueServerError]) -> None:

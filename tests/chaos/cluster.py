@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,8 +48,8 @@ class Cluster:
 
     def start(self, *names: str) -> None:
         """Start nodes, all if none is named; they take jobs when this returns."""
-        for name in names or self.nodes:
-            self.nodes[name].start_unread()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda name: self.nodes[name].start_unread(), names or self.nodes))
 
     def kill(self, *names: str) -> None:
         """kill -9 of nodes."""

@@ -13,6 +13,8 @@ from tests.chaos.cluster import RECLAIM_S, Cluster, cluster_on, some_nodes
 from tests.chaos.database_server import DatabaseServer, postgres_of_its_own
 from tests.chaos.load import recorders, rounds, seeded_chance
 from tests.chaos.oracle import Verdict, share
+from tests.chaos.planting import planted
+from tests.chaos.postgres_variants import acknowledge_before_commit, rescue_while_running
 from tests.support.server import PROGRAM
 
 NODES = 3
@@ -32,6 +34,16 @@ def test_kills_of_nodes_and_database_lose_nothing_and_jobs_are_soon_claimed_agai
     assert verdict.accepted > KILLS * 10
     assert verdict.reclaimed_s
     assert share(verdict.reclaimed_s, 99) < RECLAIM_S
+
+
+def test_oracle_notices_nodes_that_acknowledge_before_their_commit(tmp_path: Path) -> None:
+    verdict = run_kills(tmp_path, 6, program=planted(acknowledge_before_commit), drain_s=30)
+    assert [text for text in verdict.complaints if text.startswith("I1")]
+
+
+def test_oracle_notices_nodes_that_take_the_jobs_of_living_ones(tmp_path: Path) -> None:
+    verdict = run_kills(tmp_path, 1, program=planted(rescue_while_running), drain_s=30)
+    assert [text for text in verdict.complaints if text.startswith("I3")]
 
 
 def run_kills(folder: Path, count: int, *, program: Sequence[str] = PROGRAM, drain_s: float = 90) -> Verdict:

@@ -6,7 +6,7 @@ CHAOS_PAUSES is how often, CHAOS_PAUSED how many nodes stand still each time.
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from tests.chaos.database_server import postgres_of_its_own
 from tests.chaos.dump import dump_url
 from tests.chaos.load import rounds
 from tests.chaos.oracle import STRUCK
+from tests.chaos.planting import planted
+from tests.chaos.postgres_variants import no_fence, work_without_lease
 from tests.support.server import PROGRAM, timed
 from tests.support.target import NEVER, Reply, Target, running_target
 from tests.support.waiting import until
@@ -24,6 +26,9 @@ PAUSE_S = 3 * LEASE_S
 STOPPED_WITHIN_S = 1.0
 LATE_S = 10.0
 """A first answer that comes while the node stands still: it finds it when it wakes."""
+
+DROPPED = "result dropped: the job is no longer this claim's"
+"""What a node logs of each end that its fence keeps from being written."""
 
 SLOTS = 6
 PAUSES, PAUSED = rounds("CHAOS_PAUSES", 1), rounds("CHAOS_PAUSED", 2)
@@ -35,6 +40,12 @@ def test_paused_nodes_write_nothing_and_stop_their_work_when_they_wake(tmp_path:
     stopped = run_pauses(tmp_path, PAUSES)
     print(f"{PAUSES} pauses of {PAUSED} nodes; side work stopped {max(stopped):.2f} s after waking (worst)")
     assert max(stopped) < STOPPED_WITHIN_S
+
+
+@pytest.mark.parametrize("bug", [no_fence, work_without_lease])
+def test_pauses_show_what_a_node_does_wrong(tmp_path: Path, bug: Callable[[], None]) -> None:
+    with pytest.raises(AssertionError):
+        run_pauses(tmp_path, 1, program=planted(bug))
 
 
 def run_pauses(folder: Path, count: int, *, program: Sequence[str] = PROGRAM) -> list[float]:
@@ -78,6 +89,9 @@ def pause_once(cluster: Cluster, target: Target, path: str) -> float:
     for node in paused:
         node.signal(signal.SIGCONT)
     seconds, _ = timed(until, lambda: target.open <= open_before - held, 30, "the end of the woken nodes' requests")
+    for node in paused:
+        until(lambda node=node: node.log.count(DROPPED) >= SLOTS, 30, "the end of what the woken nodes had to write")
+    assert [rescuer.job(job)["state"] for job in jobs[2::3]] == ["running"] * len(jobs[2::3])
     released.set()
     for job in jobs:
         assert rescuer.wait_end(job)["state"] == "completed"

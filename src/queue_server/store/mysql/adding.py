@@ -22,6 +22,7 @@ from queue_server.domain.errors import (
 )
 from queue_server.domain.job import NewJob, Once
 from queue_server.store.contract import Added
+from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.mysql.inserting import insert_jobs, insert_once, load_once
 from queue_server.store.mysql.pool import Pool
 from queue_server.store.mysql.transaction import Transaction
@@ -30,9 +31,6 @@ from queue_server.store.once import Key, KnownKey, Settled, keys_of, settle_once
 LANES = 2
 GROUP_JOBS = 512
 """Jobs in one transaction, unless one add has more: a large batch holds small ones up for one transaction only."""
-
-PENDING_BYTES_LIMIT = 128 * 1024 * 1024
-"""Payload bytes that may wait for the database; more would only fill the memory while it is slow."""
 
 
 class Add(msgspec.Struct, frozen=True):

@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from queue_server.domain.state import FINAL_STATES, State
+from queue_server.store.limits import OPERATIONS_KEPT, PURGE_SLACK
 from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.transaction import Transaction
 
-SLACK = 3600 * 1_000_000
-"""Before the last cut an end may still turn up for so long: the clock was set back, or its commit took time."""
-
-OPERATIONS_KEPT = 30 * 86_400 * 1_000_000
 BEGINNING = 0
 
 
@@ -34,7 +31,7 @@ class Purge(msgspec.Struct, frozen=True):
             await delete_jobs(transaction, [job_id for (job_id,) in found], state)
             deleted += len(found)
             if deleted < limit:
-                clean_to[state] = max(BEGINNING, before - SLACK)
+                clean_to[state] = max(BEGINNING, before - PURGE_SLACK)
         deleted += await _purge_kept(transaction, now, limit - deleted)
         deleted += await transaction.run("delete_once", now, limit - deleted)
         deleted += await transaction.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)

@@ -6,20 +6,23 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from queue_server.domain.job import Job
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import NOTHING_CLAIMED, Claim, Claimed, Turn
+from queue_server.store.limits import CLAIM_LIMIT, PROMOTE_PAGE
 from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.inserting import insert_jobs
 from queue_server.store.mysql.transaction import Transaction
 from queue_server.store.rows import Row
-from queue_server.store.rows.jobs import ClaimRow, attempt_row, claim_order, job_of_claim, storable
-
-PROMOTE_PAGE = 1000
-CLAIM_LIMIT = 256
-CLAIM_BYTES = 16 * 1024 * 1024
-"""Plans in one claim: more would only fill the memory, and a claim follows as soon as slots are free."""
+from queue_server.store.rows.jobs import (
+    ClaimRow,
+    attempt_row,
+    claim_order,
+    job_of_claim,
+    storable,
+    unclaimed,
+    within_bytes,
+)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -104,7 +107,7 @@ async def claim(transaction: Transaction, wish: Claim) -> Claimed:
     rows = await _claimable(transaction, "http", wish.slots.http, wish)
     rows += await _claimable(transaction, "exec", wish.slots.exec, wish)
     rows.sort(key=claim_order)
-    rows = _within_bytes(rows[: wish.slots.total])
+    rows = within_bytes(rows[: wish.slots.total])
     taken = [row for row in rows if not row.is_to_end(wish.now)]
     if taken:
         await transaction.run("claim", listed([row.id for row in taken]), wish.node_id, wish.now, wish.now)
@@ -113,7 +116,7 @@ async def claim(transaction: Transaction, wish: Claim) -> Claimed:
     plans = await _plans(transaction, rows)
     jobs = tuple(job_of_claim(row, plans.get(row.id, b"")) for row in taken)
     overdue = [job_of_claim(row, plans.get(row.id, b"")) for row in rows if row.is_to_end(wish.now)]
-    return Claimed(jobs, next_due, tuple(map(_unclaimed, overdue)))
+    return Claimed(jobs, next_due, tuple(map(unclaimed, overdue)))
 
 
 async def _lock(transaction: Transaction, job_ids: Iterable[int]) -> Mapping[int, Standing]:
@@ -159,19 +162,3 @@ async def _plans(transaction: Transaction, rows: Sequence[ClaimRow]) -> Mapping[
         return {}
     found: Sequence[Any] = await transaction.rows("plans", listed([row.id for row in rows]))
     return dict(found)
-
-
-def _unclaimed(job: Job) -> Job:
-    """The job as it was before a claim that did not take it."""
-    before = {"state": State.AVAILABLE, "claim_seq": job.claim_seq - 1, "attempt": job.attempt - 1}
-    return structs.replace(job, **before)
-
-
-def _within_bytes(rows: list[ClaimRow]) -> list[ClaimRow]:
-    """The first rows, as many as have no more than CLAIM_BYTES of plans together, and at least one."""
-    total = 0
-    for place, row in enumerate(rows):
-        total += row.plan_bytes
-        if total > CLAIM_BYTES and place:
-            return rows[:place]
-    return rows

@@ -14,6 +14,7 @@ import msgspec
 from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch, StoreError, StoreUnavailable
 from queue_server.domain.job import NewJob
 from queue_server.store.contract import Added
+from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.once import Key, KnownKey, Settled, key_of, settle_once
 from queue_server.store.postgres.faults import Contended, is_duplicate
 from queue_server.store.postgres.inserting import arrival_of, insert_jobs, load_once
@@ -25,9 +26,6 @@ GROUP_JOBS = 1000
 GROUP_BYTES = 16 * 1024 * 1024
 """Jobs and payload bytes in one statement, unless one add has more: so that a large batch holds small ones up for one
 statement only."""
-
-PENDING_BYTES_LIMIT = 128 * 1024 * 1024
-"""Payload bytes that may wait for the database; more would only fill the memory while it is slow."""
 
 
 class Add(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from queue_server.domain.errors import QueueServerError, StoreError
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
-from queue_server.domain.wishes import Answer, CancelWish, Extension, Refusal, Removal, Revision
+from queue_server.domain.wishes import Answer, CancelWish, Extension, Removal, Revision
+from queue_server.store.amending import answered, count_changed
 from queue_server.store.contract import Amended, NewOperation, Rule, Step
 from queue_server.store.postgres.inserting import earliest
 from queue_server.store.postgres.pool import Pool
@@ -56,7 +57,7 @@ async def _amend(
     amended = [_answer(rule, row) for row in await session.rows("get_many", ids)]
     waiting = await _apply(session, [one.answer for one in amended])
     if step is not None:
-        done = sum(not isinstance(one.answer, Refusal | QueueServerError | None) for one in amended)
+        done = count_changed(amended)
         await _save_step(session, step, done, len(job_ids) - done)
     return amended, waiting
 
@@ -67,11 +68,8 @@ async def _save_step(session: Session, step: Step, done: int, skipped: int) -> N
 
 
 def _answer(rule: Rule, row: Sequence[object]) -> Amended:
-    record = record_of_row(tuple(row))
     try:
-        return Amended(record, rule(record))
-    except QueueServerError as error:
-        return Amended(record, error)
+        return answered(rule, record_of_row(tuple(row)))
     except Exception as error:
         raise StoreError(f"can't be stored: {error}") from error
 

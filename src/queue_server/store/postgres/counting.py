@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from queue_server.clock import Clock
 from queue_server.domain.errors import StoreError
 from queue_server.domain.state import State
+from queue_server.store.postgres.address import Address
+from queue_server.store.postgres.faults import is_duplicate
 from queue_server.store.postgres.pool import Pool
+from queue_server.store.postgres.session import PLAIN, Session
 
 FOLD_S = 1.0
 DEAD_NODE_KEPT_US = 3600 * 1_000_000
@@ -22,7 +25,8 @@ FOLDS_PER_BURIAL = 60
 class Counting:
     """The counts of a store, and the task that keeps them cheap."""
 
-    def __init__(self, reading: Pool, upkeep: Pool, clock: Clock) -> None:
+    def __init__(self, address: Address, reading: Pool, upkeep: Pool, clock: Clock) -> None:
+        self._address = address
         self._reading = reading
         self._upkeep = upkeep
         self._clock = clock
@@ -47,10 +51,11 @@ class Counting:
 
     async def count_contexts(self) -> None:
         """See Store.count_contexts: makes an index, unless there is one; the nodes go on while it is built."""
-        found = await self._upkeep.rows("has_waiting_index")
-        if not found or not found[0][0]:
-            await self._upkeep.run("drop_waiting_index")
-            await self._upkeep.run("make_waiting_index")
+        pool = Pool(self._address, PLAIN | {"lock_timeout": "0"}, 1)
+        try:
+            await pool.do(_make_waiting_index)
+        finally:
+            await pool.close()
         self._is_counting_contexts = True
 
     async def waiting_in(self, context: str, limit: int) -> int:
@@ -75,3 +80,16 @@ class Counting:
                 folds += 1
             except StoreError:
                 pass  # it is tried again a second later
+
+
+async def _make_waiting_index(session: Session) -> None:
+    found = await session.rows("has_waiting_index")
+    if found and found[0][0]:
+        return
+    try:
+        if found:
+            await session.run("drop_waiting_index")
+        await session.run("make_waiting_index")
+    except Exception as error:
+        if not is_duplicate(error):  # else another node has begun to make it at the same time
+            raise

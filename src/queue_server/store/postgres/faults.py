@@ -47,8 +47,8 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_duplicate(error: BaseException) -> bool:
-    """Whether a row is there already."""
-    return isinstance(error, exceptions.UniqueViolationError)
+    """Whether a row, or a table or index, is there already."""
+    return isinstance(error, exceptions.UniqueViolationError | exceptions.DuplicateTableError)
 
 
 def is_lost(error: BaseException) -> bool:

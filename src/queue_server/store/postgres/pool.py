@@ -6,6 +6,7 @@ While the database is lost everybody is told so at once, and one task tries to r
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 PATIENCE_S = 3.0
 """How long work waits for a connection."""
+
+CLOSE_TIMEOUT_S = 10.0
+"""How long work that is under way may take when the pool is closed."""
 
 WAITING_LIMIT = 10_000
 """Pieces of work that may wait for a connection."""
@@ -72,12 +76,15 @@ class Pool:
 
     async def close(self) -> None:
         """Do what has been started, then let go of the connections."""
-        while tasks := [task for task in self._tasks if task is not self._reconnecting]:
-            await asyncio.wait(tasks)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                while tasks := [task for task in self._tasks if task is not self._reconnecting]:
+                    await asyncio.wait(tasks)
         self._is_closed = True
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-            await asyncio.wait([self._reconnecting])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         for session in self._idle:
             await session.close()
         self._idle.clear()
@@ -118,9 +125,7 @@ class Pool:
 
     async def _wait(self) -> None:
         """Wait for a turn to use a connection."""
-        self.check_open()
-        if self._reconnecting is not None:
-            raise StoreUnavailable("the database does not answer")
+        self._check_reachable()
         if self._waiting >= WAITING_LIMIT:
             raise StoreUnavailable("the database can't keep up: too much is waiting for it")
         self._waiting += 1
@@ -131,6 +136,16 @@ class Pool:
             raise StoreUnavailable("the database can't keep up") from None
         finally:
             self._waiting -= 1
+        try:
+            self._check_reachable()
+        except StoreUnavailable:
+            self._free.release()
+            raise
+
+    def _check_reachable(self) -> None:
+        self.check_open()
+        if self._reconnecting is not None:
+            raise StoreUnavailable("the database does not answer")
 
     async def _session(self) -> Session:
         while self._idle:

@@ -6,12 +6,9 @@ Ended jobs stay in the job table until then. What a page leaves of dead rows in 
 from collections.abc import Mapping
 
 from queue_server.domain.state import State
+from queue_server.store.limits import OPERATIONS_KEPT, PURGE_SLACK
 from queue_server.store.postgres.pool import Pool
 
-SLACK = 3600 * 1_000_000
-"""Before the last cut an end may still turn up for so long: the clock was set back, or its commit took time."""
-
-OPERATIONS_KEPT = 30 * 86_400 * 1_000_000
 BEGINNING = 0
 
 
@@ -31,7 +28,7 @@ class Purging:
         for state, before in ended_before.items():
             deleted += await self._ended(state, before, limit - deleted)
             if deleted < limit:
-                self._clean_to[state] = max(BEGINNING, before - SLACK)
+                self._clean_to[state] = max(BEGINNING, before - PURGE_SLACK)
         deleted += (await self._pool.rows("purge_kept", now, limit - deleted))[0][0]
         deleted += await self._pool.run("delete_once", now, limit - deleted)
         deleted += await self._pool.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)

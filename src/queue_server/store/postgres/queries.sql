@@ -403,13 +403,14 @@ select count(*) > 6 from (select 1 from tally limit 7) as some;
 -- name: make_waiting_index
 create index concurrently if not exists job_waiting on job (context) where state in ('scheduled', 'available');
 
--- Whether it is there, and whole.
+-- Whether it is there, be it that another node is still making it.
 -- name: has_waiting_index
-select indisvalid from pg_index where indexrelid = to_regclass('job_waiting');
+select indisvalid or exists (select 1 from pg_stat_progress_create_index where index_relid = indexrelid)
+from pg_index where indexrelid = to_regclass('job_waiting');
 
 -- One that was left half made.
 -- name: drop_waiting_index
-drop index if exists job_waiting;
+drop index concurrently if exists job_waiting;
 
 -- How many jobs of a context wait; counts no further than the limit.
 -- name: waiting_in

@@ -6,23 +6,16 @@ Without a claim, or without ends where nothing is due that has to be made availa
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from queue_server.domain.job import Job, NewJob
 from queue_server.domain.lifecycle import Transition
-from queue_server.domain.state import State
 from queue_server.store.contract import NOTHING_CLAIMED, Claim, Claimed, Turn
+from queue_server.store.limits import CLAIM_BYTES, CLAIM_LIMIT, PROMOTE_PAGE
 from queue_server.store.postgres.inserting import earliest, insert_jobs
 from queue_server.store.postgres.pool import Pool
 from queue_server.store.postgres.session import Session
 from queue_server.store.postgres.statements import columns
 from queue_server.store.rows import Row
-from queue_server.store.rows.jobs import ClaimRow, attempt_row, finish_row, job_of_claim
-
-PROMOTE_PAGE = 1000
-CLAIM_LIMIT = 256
-CLAIM_BYTES = 16 * 1024 * 1024
-"""Plans in one claim: more would only fill the memory, and a claim follows as soon as slots are free."""
+from queue_server.store.rows.jobs import ClaimRow, attempt_row, finish_row, job_of_claim, unclaimed
 
 FINISH_COLUMNS = 29
 NO_ATTEMPT: Row = (None,) * 18
@@ -148,13 +141,7 @@ async def _claim(session: Session, wish: Claim, *, is_promoted: bool) -> Claimed
         found = ClaimRow(*values)
         job = job_of_claim(found, plan)
         if found.is_to_end(wish.now):
-            overdue.append(_unclaimed(job))
+            overdue.append(unclaimed(job))
         else:
             jobs.append(job)
     return Claimed(tuple(jobs), next_due, tuple(overdue))
-
-
-def _unclaimed(job: Job) -> Job:
-    """The job as it was before a claim that did not take it."""
-    before = {"state": State.AVAILABLE, "claim_seq": job.claim_seq - 1, "attempt": job.attempt - 1}
-    return msgspec.structs.replace(job, **before)

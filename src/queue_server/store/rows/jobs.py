@@ -11,6 +11,7 @@ from queue_server.domain.outcome import OutcomeKind, Output, Timings
 from queue_server.domain.placeholders import MARK
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Revision
+from queue_server.store.limits import CLAIM_BYTES
 from queue_server.store.rows import Row
 
 RECORD = (
@@ -76,6 +77,22 @@ def job_of_claim(row: ClaimRow, plan: str | bytes) -> Job:
         row.cancel_reason is not None,
         row.cancel_reason or CANCELLED,
     )
+
+
+def unclaimed(job: Job) -> Job:
+    """The job as it was before a claim that did not take it."""
+    before = {"state": State.AVAILABLE, "claim_seq": job.claim_seq - 1, "attempt": job.attempt - 1}
+    return msgspec.structs.replace(job, **before)
+
+
+def within_bytes(rows: list[ClaimRow]) -> list[ClaimRow]:
+    """The first rows, as many as have no more than CLAIM_BYTES of plans together, and at least one."""
+    total = 0
+    for place, row in enumerate(rows):
+        total += row.plan_bytes
+        if total > CLAIM_BYTES and place:
+            return rows[:place]
+    return rows
 
 
 def job_of_row(row: Any) -> Job:

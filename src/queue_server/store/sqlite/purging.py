@@ -6,12 +6,9 @@ import msgspec
 from msgspec import json
 
 from queue_server.domain.state import FINAL_STATES, State
+from queue_server.store.limits import OPERATIONS_KEPT, PURGE_SLACK
 from queue_server.store.sqlite.session import Session
 
-SLACK = 3600 * 1_000_000
-"""Before the last cut an end may still turn up for so long: the clock was set back, or its commit took time."""
-
-OPERATIONS_KEPT = 30 * 86_400 * 1_000_000
 BEGINNING = 0
 
 
@@ -32,7 +29,7 @@ class Purge(msgspec.Struct, frozen=True):
             session.delete(ids, state)
             deleted += len(ids)
             if deleted < limit:
-                clean_to[state] = max(BEGINNING, before - SLACK)
+                clean_to[state] = max(BEGINNING, before - PURGE_SLACK)
         deleted += _purge_kept(session, now, limit - deleted)
         deleted += session.run("delete_once", now, limit - deleted)
         deleted += session.run("delete_operations", now - OPERATIONS_KEPT, limit - deleted)

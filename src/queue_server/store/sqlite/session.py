@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
-from msgspec import json, structs
+from msgspec import json
 
 from queue_server.domain.job import Job, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import Claim, Claimed, Node
+from queue_server.store.limits import CLAIM_LIMIT, PROMOTE_PAGE
 from queue_server.store.queries import load_queries
 from queue_server.store.rows import Row
 from queue_server.store.rows.jobs import (
@@ -30,15 +31,13 @@ from queue_server.store.rows.jobs import (
     finish_row,
     job_of_claim,
     job_row,
+    unclaimed,
+    within_bytes,
 )
 from queue_server.store.sqlite.bulk import in_bulk
 from queue_server.store.sqlite.contexts import NO_CHANGES, WaitingContexts
 
 QUERIES = {name: query.replace("{record}", RECORD) for name, query in load_queries("queue_server.store.sqlite").items()}
-PROMOTE_PAGE = 1000
-CLAIM_LIMIT = 256
-CLAIM_BYTES = 16 * 1024 * 1024
-"""Plans in one claim: more would only fill the memory, and a claim follows as soon as slots are free."""
 
 BEGINNING = 0
 
@@ -122,7 +121,7 @@ class Session:
             self._promote(wish.now)
         rows = self._claimable("http", wish.slots.http, wish) + self._claimable("exec", wish.slots.exec, wish)
         rows.sort(key=claim_order)
-        rows = _within_bytes(rows[: wish.slots.total])
+        rows = within_bytes(rows[: wish.slots.total])
         overdue = [row for row in rows if row.is_to_end(wish.now)]
         if overdue:
             rows = [row for row in rows if not row.is_to_end(wish.now)]
@@ -130,7 +129,7 @@ class Session:
             self.run("claim", _ids(rows), wish.node_id, wish.now)
             self._changes[State.AVAILABLE] -= len(rows)
             self._changes[State.RUNNING] += len(rows)
-        return Claimed(self._jobs(rows), self._next_due, tuple(map(_unclaimed, self._jobs(overdue))))
+        return Claimed(self._jobs(rows), self._next_due, tuple(map(unclaimed, self._jobs(overdue))))
 
     def record(self, ended: Sequence[Transition]) -> None:
         """Write what goes with transitions that have been applied: attempts, callbacks, counts."""
@@ -248,19 +247,3 @@ class Session:
 
 def _ids(rows: Sequence[ClaimRow]) -> str:
     return json.encode([row.id for row in rows]).decode()
-
-
-def _unclaimed(job: Job) -> Job:
-    """The job as it was before a claim that did not take it."""
-    before = {"state": State.AVAILABLE, "claim_seq": job.claim_seq - 1, "attempt": job.attempt - 1}
-    return structs.replace(job, **before)
-
-
-def _within_bytes(rows: list[ClaimRow]) -> list[ClaimRow]:
-    """The first rows, as many as have no more than CLAIM_BYTES of plans together, and at least one."""
-    total = 0
-    for place, row in enumerate(rows):
-        total += row.plan_bytes
-        if total > CLAIM_BYTES and place:
-            return rows[:place]
-    return rows

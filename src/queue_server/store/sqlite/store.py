@@ -35,6 +35,7 @@ from queue_server.store.contract import (
     Turn,
 )
 from queue_server.store.keeping import NewSecret
+from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.relay import NoRelay
 from queue_server.store.rows.acts import row_of_act
 from queue_server.store.sqlite.amending import amend, insert_operation
@@ -47,9 +48,6 @@ from queue_server.store.sqlite.session import Session
 from queue_server.store.sqlite.tokens import insert_token, note_used
 from queue_server.store.sqlite.work import Add, AddOnce, Call, Exchange
 from queue_server.store.sqlite.writer import Writer
-
-PENDING_BYTES_LIMIT = 128 * 1024 * 1024
-"""Payload bytes that may wait for the writer; more would only fill the memory while the disk is slow."""
 
 T = TypeVar("T")
 

@@ -45,19 +45,17 @@ class ServerClock(SystemClock):
     def follow(self, told: int, asked_at: int) -> None:
         """The database has said that it is `told`, in answer to a question asked at `asked_at` of `steady`.
 
-        An answer that took long says little: it is used only where there is no better one yet.
+        It said so at some moment between the question and now. Where what is known fits that, it stays: time does not
+        jitter with the answers, and one that took long changes little. Else it moves no further than it must.
         """
-        now = _steady_us()
-        if self._ahead is None or now - asked_at < TRUSTED_ANSWER_US:
-            self._ahead = told - (asked_at + now) // 2
+        least, most = told - _steady_us(), told - asked_at
+        known = (least + most) // 2 if self._ahead is None else self._ahead
+        self._ahead = min(max(known, least), most)
 
     @staticmethod
     def steady() -> int:
         """Microseconds on a clock that nobody sets, and that goes on while the machine sleeps."""
         return _steady_us()
-
-
-TRUSTED_ANSWER_US = 500_000
 
 
 def _steady_us() -> int:

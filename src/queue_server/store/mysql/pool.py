@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from queue_server.domain.errors import StoreUnavailable
+from queue_server.store.fair_slots import FairSlots
 from queue_server.store.mysql.connection import Connection
 from queue_server.store.mysql.faults import is_conflict, is_lost, translated
 from queue_server.store.mysql.transaction import Transaction
@@ -33,7 +34,7 @@ class Pool:
     def __init__(self, connect: Connect, size: int, chance: Callable[[], float]) -> None:
         self._connect = connect
         self._chance = chance
-        self._slots = asyncio.Semaphore(size)
+        self._slots = FairSlots(size)
         self._idle: list[Connection] = []
         self._works: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None

@@ -8,10 +8,12 @@ While the database is lost everybody is told so at once, and one task tries to r
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from queue_server.domain.errors import StoreUnavailable
+from queue_server.store.fair_slots import FairSlots
 from queue_server.store.postgres.address import Address
 from queue_server.store.postgres.faults import is_conflict, is_lost, translated
 from queue_server.store.postgres.session import Session, connect
@@ -39,7 +41,7 @@ class Pool:
     def __init__(self, address: Address, settings: dict[str, str], size: int) -> None:
         self._address = address
         self._settings = settings
-        self._free = asyncio.Semaphore(size)
+        self._slots = FairSlots(size)
         self._waiting = 0
         self._idle: list[Session] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -100,47 +102,48 @@ class Pool:
         raise AssertionError
 
     async def _try(self, work: Callable[[Session], Awaitable[T]], begin: str | None) -> T:
-        await self._wait()
         try:
-            session = await self._session()
-            try:
-                result = await (work(session) if begin is None else session.transaction(work, begin))
-                session.check_replicated()
-            except BaseException as error:
-                self._put_back(session, is_usable=not is_lost(error))
-                raise
-            self._put_back(session)
+            async with self._slot():
+                session = await self._session()
+                try:
+                    result = await (work(session) if begin is None else session.transaction(work, begin))
+                    session.check_replicated()
+                except BaseException as error:
+                    self._put_back(session, is_usable=not is_lost(error))
+                    raise
+                self._put_back(session)
         except Exception as error:
             if is_lost(error):
                 self._lose()
             raise
-        finally:
-            self._free.release()
         return result
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncGenerator[None]:
+        """The right to use a connection, for which askers take turns."""
+        self._check_reachable()
+        if self._waiting >= WAITING_LIMIT:
+            raise StoreUnavailable("the database can't keep up: too much is waiting for it")
+        self._waiting += 1
+        has_waited = False
+        try:
+            async with asyncio.timeout(PATIENCE_S) as patience, self._slots:
+                patience.reschedule(None)
+                has_waited, self._waiting = True, self._waiting - 1
+                self._check_reachable()
+                yield
+        except TimeoutError:
+            if has_waited:
+                raise
+            raise StoreUnavailable("the database can't keep up") from None
+        finally:
+            if not has_waited:
+                self._waiting -= 1
 
     def check_open(self) -> None:
         """StoreUnavailable if nothing more is taken."""
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-
-    async def _wait(self) -> None:
-        """Wait for a turn to use a connection."""
-        self._check_reachable()
-        if self._waiting >= WAITING_LIMIT:
-            raise StoreUnavailable("the database can't keep up: too much is waiting for it")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._free.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("the database can't keep up") from None
-        finally:
-            self._waiting -= 1
-        try:
-            self._check_reachable()
-        except StoreUnavailable:
-            self._free.release()
-            raise
 
     def _check_reachable(self) -> None:
         self.check_open()

@@ -26,6 +26,12 @@ VERIFY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's own: libraries look at the clock, and a run of all tests takes longer than they tolerate."""
+    monkeypatch.setitem(globals(), "NOW_S", SystemClock().now() // 1_000_000)
+
+
 @pytest.fixture
 def php(make_php: Maker) -> Php:
     """PHP that asks no server."""

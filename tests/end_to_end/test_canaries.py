@@ -297,7 +297,7 @@ def key_of(scene: Scene) -> str:
     return scene.canaries["secret_key"].ljust(64, "0")
 
 
-@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize("log_format", [pytest.param("console", marks=pytest.mark.long), "json"])
 def test_no_secret_is_shown_and_all_arrive(tmp_path: Path, target: Target, log_format: str) -> None:
     canaries = Canaries()
     received, home = tmp_path / "received", tmp_path / "home"

@@ -14,14 +14,20 @@ NOW_S = SystemClock().now() // 1_000_000
 BODY = '{"ä": 1}'.encode()
 
 
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's own: libraries look at the clock, and a run of all tests takes longer than they tolerate."""
+    monkeypatch.setitem(globals(), "NOW_S", SystemClock().now() // 1_000_000)
+
+
 def key(secret: str, **members) -> SigningKey:
     found = signing_bytes(secret)
     assert found
     return SigningKey(found, **members)
 
 
-def signed(*keys: SigningKey, body: bytes = BODY, at_s: int = NOW_S, name: str = "job_7") -> dict[str, str]:
-    lines = signature_lines(keys, name, at_s * 1_000_000 + 999_999, body)
+def signed(*keys: SigningKey, body: bytes = BODY, at_s: int | None = None, name: str = "job_7") -> dict[str, str]:
+    lines = signature_lines(keys, name, (at_s or NOW_S) * 1_000_000 + 999_999, body)
     return dict(line.split(": ", 1) for line in lines.split("\r\n")[:-1])
 
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -68,13 +68,20 @@ def bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
+        return _bound(socket.socket(family, kind, protocol), address, is_shared=is_shared)
+    except OSError as error:
+        raise CannotStart(f"can't listen on {host} port {port}: {_why(error, '--port')}") from None
+
+
+def _bound(listener: socket.socket, address: Any, *, is_shared: bool) -> socket.socket:
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if is_shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-    except OSError as error:
-        raise CannotStart(f"can't listen on {host} port {port}: {_why(error, '--port')}") from None
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -100,7 +100,7 @@ def read(data: bytes) -> tuple[h11.Request, bytes]:
     return request, body
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(command=commands(), context=contexts)
 def test_what_is_sent_is_exactly_the_request_that_was_meant(command: HttpCommand, context: str) -> None:
     try:

@@ -285,6 +285,6 @@ def _comparable(answer):
 @pytest.mark.parametrize("is_long", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_store_does_what_its_model_does_in_any_order(kind, is_long):
-    examples = 1000 if is_long else EXAMPLES.get(kind, 60)
+    examples = 1000 if is_long else EXAMPLES.get(kind, 20)
     machine = type("Machine", (StoreMachine,), {"make_backend": staticmethod(BACKENDS[kind])})
     run_state_machine_as_test(machine, settings=limits(examples, stateful_step_count=40))

@@ -35,6 +35,28 @@ def test_sigterm_lets_running_jobs_end_and_takes_no_new_ones(make_server: Starte
     assert len(target.of(path)) == 1
 
 
+def test_client_that_had_connected_gets_its_answer(make_server: Starter) -> None:
+    server = make_server().start()
+    with connect(server.port) as channel:
+        assert server.call("GET", "/healthz").status == 200  # the older connection is known by then
+        server.signal(signal.SIGTERM)
+        until(lambda: is_refused(server.port), 10, "the end of listening")
+        channel.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = parse(read_answer(channel))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert channel.recv(1) == b""
+    assert server.ended() == 0
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens."""
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_waiting_jobs_are_not_started_while_stopping(make_server: Starter, target: Target, path: str) -> None:
     server = make_server("--shutdown-grace", "20", "--concurrency", "1").start()
     release = threading.Event()

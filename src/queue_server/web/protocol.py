@@ -66,6 +66,10 @@ TOO_MUCH_FRAMING = Failure(400, "the body's chunks have far more framing than co
 BROKEN_OFF = Failure(400, "the body is shorter than its Content-Length says, or its last chunk is missing")
 STOPPING = Failure(503, "the server is stopping", headers={"Retry-After": "10"})
 
+FIRST_REQUEST_S = 1.0
+"""How long a server that stops waits for the first request of a client that had connected: it would be cut off for no
+fault of its own, and in a rolling restart that happens many times."""
+
 
 class Flow(FlowControl):
     """uvicorn's, but nothing more is read while requests wait for the answers of others before them.
@@ -97,6 +101,7 @@ class Protocol(HttpToolsProtocol):
     _answering: RequestResponseCycle | None = None
     _arrived = 0
     _body_size = 0
+    _is_last = False
 
     def __init__(self, gate: Gate, held: HeldBodies, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
@@ -217,7 +222,7 @@ class Protocol(HttpToolsProtocol):
             self.server_state.default_headers,
             Signal(),  # pyright: ignore[reportArgumentType]
             self.expect_100_continue,
-            version != "1.0" and self.parser.should_keep_alive(),
+            version != "1.0" and not self._is_last and self.parser.should_keep_alive(),
             self.on_response_complete,
         )
         if before is None or before.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
@@ -296,8 +301,15 @@ class Protocol(HttpToolsProtocol):
         """See uvicorn. A request whose body is still on its way is not waited for."""
         if self._is_answer_owed() and self.cycle.more_body:
             self.refuse(STOPPING)
+        elif self.cycle is None and not self._is_last:  # pyright: ignore[reportUnnecessaryComparison]
+            self._is_last = True
+            self.loop.call_later(FIRST_REQUEST_S, self._close_unused)
         else:
             super().shutdown()
+
+    def _close_unused(self) -> None:
+        if self.cycle is None:  # pyright: ignore[reportUnnecessaryComparison]
+            self.close_idle()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle

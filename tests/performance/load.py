@@ -1,5 +1,6 @@
 """Makes load: posts one job over and over, for a time or a number of times."""
 
+import hashlib
 import math
 import shutil
 from collections.abc import Callable
@@ -20,20 +21,22 @@ class LoadGenerator:
 
     def __init__(self, wanted: str, folder: Path) -> None:
         self.name = "wrk" if wanted != "own" and shutil.which("wrk") else "own"
-        self._body = folder / "job.json"
+        self._folder = folder
 
     def post_for(self, seconds: float, port: int, job: bytes, connections: int, token: str = "") -> Work:
         """Post for a time (with wrk whole seconds); BenchmarkError unless all answers were 200."""
         if self.name == "own":
             arguments = ("--port", port, "--connections", connections, "--seconds", seconds, "--token", token)
             return children.work_of(children.program("generator", *arguments), body=job, timeout_s=seconds + MARGIN_S)
-        self._body.write_bytes(job)
+        body = self._folder / f"job_{hashlib.sha256(job).hexdigest()[:16]}.json"  # several loads may run at once
+        if not body.exists():
+            body.write_bytes(job)
         duration = f"{math.ceil(seconds)}s"
         command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "-s", str(SCRIPT)]
         work = children.work_of(
             [*command, f"http://127.0.0.1:{port}/jobs/add"],
             timeout_s=seconds + MARGIN_S,
-            BENCH_BODY=str(self._body),
+            BENCH_BODY=str(body),
             BENCH_TOKEN=token,
         )
         if work.failed:

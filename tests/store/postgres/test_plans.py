@@ -54,7 +54,7 @@ async def test_each_query_walks_its_index(store, node, backend, is_analyzed):
     jobs = await claim(store, node)
     ends = columns([_row(decided(job, SUCCEEDED)) for job in jobs[:10]], FINISH_COLUMNS)
     wanted = (
-        (WRITING, "claim", (10, 10, 10, 10**6, NOW, node.id, False), "job_claim"),
+        (WRITING, "claim", (10, 10, 10, 10**6, NOW, node.id, False, -1, 0, 0), "job_claim"),
         (WRITING, "promote", (NOW + DAY + 9, 10), "job_due"),
         (WRITING, "finish_all", ends, "job_(pkey|state)"),
         (READING, "expired", (NOW + DAY, 10), "job_running"),

@@ -17,6 +17,7 @@ from queue_server.store.contract import Added
 from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.once import Key, KnownKey, Settled, key_of, settle_once
 from queue_server.store.postgres.faults import Contended, is_duplicate
+from queue_server.store.postgres.front import Front
 from queue_server.store.postgres.inserting import arrival_of, insert_jobs, load_once
 from queue_server.store.postgres.pool import Pool
 from queue_server.store.postgres.session import Session
@@ -40,8 +41,9 @@ class Add(msgspec.Struct, frozen=True):
 class Adding:
     """The adds of a store. `on_arrival` is told when the first of stored jobs may run."""
 
-    def __init__(self, pool: Pool, on_arrival: Callable[[int], None]) -> None:
+    def __init__(self, pool: Pool, front: Front, on_arrival: Callable[[int], None]) -> None:
         self._pool = pool
+        self._front = front
         self._on_arrival = on_arrival
         self._waiting: deque[Add] = deque()
         self._lanes = 0
@@ -93,7 +95,7 @@ class Adding:
 
     async def _write(self, group: Sequence[Add]) -> None:
         try:
-            results, arrived = await self._pool.do(lambda session: _store(session, group))
+            results, jobs = await self._pool.do(lambda session: _store(session, group))
         except StoreUnavailable as error:
             _settle(group, [error] * len(group))
         except StoreError as error:
@@ -107,7 +109,8 @@ class Adding:
             raise
         else:
             _settle(group, results)
-            if arrived is not None:
+            self._front.came(jobs)
+            if (arrived := arrival_of(jobs)) is not None:
                 self._on_arrival(arrived)
 
 
@@ -121,8 +124,8 @@ def _settle(group: Sequence[Add], results: Sequence[Any]) -> None:
             add.future.set_result(result)
 
 
-async def _store(session: Session, group: Sequence[Add]) -> tuple[list[Any], int | None]:
-    """All of the group: the result of each, an error where a key forbids it, and when the first new job may run."""
+async def _store(session: Session, group: Sequence[Add]) -> tuple[list[Any], Sequence[NewJob]]:
+    """All of the group: the result of each, an error where a key forbids it, and the jobs that are new."""
     asked = [job for add in group if add.is_once for job in add.jobs]
     plan = _Plan(await load_once(session, asked))
     for add in group:
@@ -133,7 +136,7 @@ async def _store(session: Session, group: Sequence[Add]) -> tuple[list[Any], int
         if is_duplicate(error):
             raise Contended from None
         raise
-    return plan.results(ids), arrival_of(plan.jobs)
+    return plan.results(ids), plan.jobs
 
 
 class _Plan:

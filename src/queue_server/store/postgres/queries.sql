@@ -61,7 +61,7 @@ with due as materialized (
 )
 select count(*) from promoted;
 
--- Take the first jobs in the order rank, run_at, id: $1 of type http, $2 of type exec, $3 together, with at most $4 bytes of
+-- Take the first jobs in the order rank, run_at, id: $1 of type http, behind the place ($8, $9, $10) (front.py), $2 of type exec, $3 together, with at most $4 bytes of
 -- plans but at least one. If a job is due that is not available yet nothing is taken unless $7 is true: then `next_due`
 -- says so, and it has to be promoted first. Those that were to start by now, or are to be cancelled, are found but not
 -- taken. What others hold is passed over.
@@ -75,6 +75,7 @@ with due as materialized (
 ), http as materialized (
     select * from job
     where state = 'available' and type = 'http' and ($7 or not exists (select 1 from due where at <= $5))
+        and (rank, run_at, id) > ($8::smallint, $9::bigint, $10::bigint)
     order by rank, run_at, id limit $1 for no key update skip locked
 ), exec as materialized (
     select * from job

@@ -32,6 +32,7 @@ WRITING = PLAIN | {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_bitmapscan": "off",
+    "enable_sort": "off",
 }
 """Plans for our statements are made once, perhaps while the table is empty, and serve while it is full: they have to
 walk indexes in their order."""

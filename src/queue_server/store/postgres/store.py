@@ -35,6 +35,7 @@ from queue_server.store.postgres.address import Address, parse_address
 from queue_server.store.postgres.amending import Amending
 from queue_server.store.postgres.counting import Counting
 from queue_server.store.postgres.faults import refusal
+from queue_server.store.postgres.front import Front
 from queue_server.store.postgres.keeping import Keeping
 from queue_server.store.postgres.looking import Looking
 from queue_server.store.postgres.migrating import migrate
@@ -66,8 +67,9 @@ class PostgresStore:
         self._signals = Signals(address, self._arrived, self._pulse.hurry)
         self._arrival_listeners: list[ArrivalListener] = []
         self._cancel_listeners: list[CancelListener] = []
-        self._adding = Adding(self._writers, self._tell_arrival)
-        self._turns = Turns(self._writers, self._tell_arrival)
+        self._front = Front(clock.monotonic)
+        self._adding = Adding(self._writers, self._front, self._tell_arrival)
+        self._turns = Turns(self._writers, self._front, self._tell_arrival)
         self._amending = Amending(self._writers, self._tell_arrival)
         self._purging = Purging(self._writers)
         self._counting = Counting(address, self._readers, self._upkeep, clock)
@@ -139,6 +141,7 @@ class PostgresStore:
     async def amend(self, job_ids: Sequence[int], rule: Rule, step: Step | None = None) -> Sequence[Amended]:
         """See Store.amend."""
         amended = await self._amending.amend(job_ids, rule, step)
+        self._front.forget()
         for one in amended:
             if isinstance(one.answer, CancelWish):
                 self._tell_wish(one.answer, one.record)

@@ -6,10 +6,13 @@ Without a claim, or without ends where nothing is due that has to be made availa
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from queue_server.domain.job import Job, NewJob
+from queue_server.domain.command import ExecCommand
+from queue_server.domain.job import PRIORITY_MAX, Job, NewJob
 from queue_server.domain.lifecycle import Transition
+from queue_server.domain.state import State
 from queue_server.store.contract import NOTHING_CLAIMED, Claim, Claimed, Turn
 from queue_server.store.limits import CLAIM_BYTES, CLAIM_LIMIT, PROMOTE_PAGE
+from queue_server.store.postgres.front import BEGINNING, Front, Place
 from queue_server.store.postgres.inserting import earliest, insert_jobs
 from queue_server.store.postgres.pool import Pool
 from queue_server.store.postgres.session import Session
@@ -26,15 +29,16 @@ Callbacks = list[tuple[int, NewJob]]
 class Turns:
     """The turns of a store. `on_arrival` is told when the first of stored jobs may run."""
 
-    def __init__(self, pool: Pool, on_arrival: Callable[[int], None]) -> None:
+    def __init__(self, pool: Pool, front: Front, on_arrival: Callable[[int], None]) -> None:
         self._pool = pool
+        self._front = front
         self._on_arrival = on_arrival
         self._next_due: int | None = None
 
     async def take(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
         """See Store.turn."""
         if not transitions and claim is not None and not self._is_something_due(claim.now):
-            claimed = await self._pool.do(lambda session: _claim(session, claim, is_promoted=False))
+            claimed = await self._claim_alone(claim)
             if not _is_due(claimed.next_due, claim.now):
                 self._next_due = claimed.next_due
                 return Turn((), claimed)
@@ -44,29 +48,57 @@ class Turns:
         self._tell(transitions, turn)
         return turn
 
+    async def _claim_alone(self, claim: Claim) -> Claimed:
+        claimed = await self._pool.do(lambda session: self._claim(session, claim, is_promoted=False))
+        self._front.took(_last(claimed))
+        return claimed
+
     async def _take(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
         self._pool.check_open()
         if claim is None and not transitions:
             return Turn((), NOTHING_CLAIMED)
         if claim is None and _is_simple(transitions):
+            self._note(transitions, [])
             return Turn(await self._pool.do(lambda session: _apply(session, transitions)))
-        return await self._pool.transact(lambda session: self._exchange(session, transitions, claim))
+        turn = await self._pool.transact(lambda session: self._exchange(session, transitions, claim))
+        if claim is not None:
+            self._front.took(_last(turn.claimed))
+        return turn
 
     async def _exchange(self, session: Session, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
         flags, callbacks = await finish(session, transitions)
+        self._note(transitions, callbacks)
         claimed = NOTHING_CLAIMED
         if claim is not None:
             is_promoted = self._is_something_due(claim.now)
             if is_promoted:
-                await session.value("promote", claim.now, PROMOTE_PAGE)
-            claimed = await _claim(session, claim, is_promoted=is_promoted)
+                await self._promote(session, claim)
+            claimed = await self._claim(session, claim, is_promoted=is_promoted)
             if not is_promoted and _is_due(claimed.next_due, claim.now):
-                await session.value("promote", claim.now, PROMOTE_PAGE)
-                claimed = await _claim(session, claim, is_promoted=True)
+                await self._promote(session, claim)
+                claimed = await self._claim(session, claim, is_promoted=True)
         return Turn(flags, claimed, callbacks)
+
+    async def _promote(self, session: Session, claim: Claim) -> None:
+        await session.value("promote", claim.now, PROMOTE_PAGE)
+        self._front.forget()
+
+    async def _claim(self, session: Session, claim: Claim, *, is_promoted: bool) -> Claimed:
+        place = self._front.begin()
+        claimed = await _claim(session, claim, place, is_promoted=is_promoted)
+        if place == BEGINNING or claimed.jobs or claimed.overdue:
+            return claimed
+        self._front.forget()
+        return await _claim(session, claim, self._front.begin(), is_promoted=is_promoted)
 
     def _is_something_due(self, now: int) -> bool:
         return _is_due(self._next_due, now)
+
+    def _note(self, transitions: Sequence[Transition], callbacks: Callbacks) -> None:
+        """Have the front know of jobs that may be claimed from now on, also where it turns out that they may not."""
+        if any(change.state is State.AVAILABLE for change in transitions):
+            self._front.forget()
+        self._front.came(job for _, job in callbacks)
 
     def _tell(self, transitions: Sequence[Transition], turn: Turn) -> None:
         waiting = [
@@ -128,11 +160,17 @@ def _row(change: Transition) -> Row:
     return finish_row(change) + (NO_ATTEMPT if change.attempt is None else attempt_row(change.attempt))
 
 
-async def _claim(session: Session, wish: Claim, *, is_promoted: bool) -> Claimed:
+def _last(claimed: Claimed) -> Place | None:
+    """The place of the last http job that was found."""
+    found = [job for job in (*claimed.jobs, *claimed.overdue) if not isinstance(job.plan.command, ExecCommand)]
+    return max(((PRIORITY_MAX - job.priority, job.due_at, job.id) for job in found), default=None)
+
+
+async def _claim(session: Session, wish: Claim, place: Place, *, is_promoted: bool) -> Claimed:
     """Take the first due jobs, as many as there are slots for and as one answer should hold."""
     total = max(0, wish.slots.total)
     http, exec_ = (max(0, min(limit, total, CLAIM_LIMIT)) for limit in (wish.slots.http, wish.slots.exec))
-    values = (http, exec_, total, CLAIM_BYTES, wish.now, wish.node_id, is_promoted)
+    values = (http, exec_, total, CLAIM_BYTES, wish.now, wish.node_id, is_promoted, *place)
     (*_, next_due, _), *rows = await session.rows("claim", *values)
     jobs, overdue = list[Job](), list[Job]()
     for row in rows:

@@ -23,10 +23,13 @@ _TOO_SLOW = f"the query took longer than {TIME_LIMIT_S} s; narrow it down"
 _READ_ONLY = "the database is read-only"
 _FULL = "the disk of the database is full or fails"
 
+DEMOTED = frozenset({1290, 1792, 1836})
+"""The server takes no writes any more: another one may by now."""
+
 PASSING = {
     **dict.fromkeys((1040, 1129, 1203, 1226), _NO_CONNECTION),
     **dict.fromkeys((1317, 1969, 3024), _TOO_SLOW),
-    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys(DEMOTED, _READ_ONLY),
     **dict.fromkeys((1021, 1030, 1114), _FULL),
 }
 """What ends when the database has room again, or somebody changes its settings: the next transaction may do."""
@@ -64,6 +67,11 @@ def is_conflict(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Whether the connection can't be used any more."""
     return isinstance(error, OSError | TimeoutError) or number_of(error) in LOST
+
+
+def is_demoted(error: BaseException) -> bool:
+    """Whether the server has become one that is only read from."""
+    return number_of(error) in DEMOTED
 
 
 def translated(error: Exception) -> QueueServerError:

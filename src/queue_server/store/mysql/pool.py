@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from queue_server.domain.errors import StoreUnavailable
 from queue_server.store.fair_slots import FairSlots
 from queue_server.store.mysql.connection import Connection
-from queue_server.store.mysql.faults import is_conflict, is_lost, translated
+from queue_server.store.mysql.faults import is_conflict, is_demoted, is_lost, translated
 from queue_server.store.mysql.transaction import Transaction
 
 ATTEMPTS = 6
@@ -29,11 +29,18 @@ class Unknown(StoreUnavailable):
 
 
 class Pool:
-    """Up to `size` connections. `chance` gives numbers in [0, 1)."""
+    """Up to `size` connections. `chance` gives numbers in [0, 1).
 
-    def __init__(self, connect: Connect, size: int, chance: Callable[[], float]) -> None:
+    `on_demoted` is told when the server takes no writes any more.
+    """
+
+    def __init__(
+        self, connect: Connect, size: int, chance: Callable[[], float], on_demoted: Callable[[], None] = lambda: None
+    ) -> None:
         self._connect = connect
         self._chance = chance
+        self._on_demoted = on_demoted
+        self._generation = 0
         self._slots = FairSlots(size)
         self._idle: list[Connection] = []
         self._works: set[asyncio.Task[Any]] = set()
@@ -106,14 +113,26 @@ class Pool:
         if self._reconnecting is not None:
             raise StoreUnavailable("the database does not answer; it is tried again in the background")
         async with self._slots:
-            connection = await self._take()
+            connection, generation = await self._take(), self._generation
             try:
                 result = await work(connection)
             except BaseException as error:
-                await self._recover(connection, error)
+                await self._recover(connection, generation, error)
                 raise
-            self._idle.append(connection)
+            self._give_back(connection, generation)
             return result
+
+    def renew(self) -> None:
+        """Let go of all connections; those that are in use when they come back."""
+        self._generation += 1
+        while self._idle:
+            self._idle.pop().drop()
+
+    def _give_back(self, connection: Connection, generation: int) -> None:
+        if generation == self._generation:
+            self._idle.append(connection)
+        else:
+            connection.drop()
 
     async def _take(self) -> Connection:
         if self._idle:
@@ -125,16 +144,18 @@ class Pool:
                 self._reconnecting = asyncio.ensure_future(self._reconnect())
             raise
 
-    async def _recover(self, connection: Connection, error: BaseException) -> None:
-        """Undo what was done on a connection; let go of it, and of all that are as old, where it is lost."""
-        if isinstance(error, Exception) and not is_lost(error) and not isinstance(error, Unknown):
+    async def _recover(self, connection: Connection, generation: int, error: BaseException) -> None:
+        """Undo what was done on a connection; let go of it, and of all that are as old, where it is of no use."""
+        if is_demoted(error):
+            self._on_demoted()
+        elif isinstance(error, Exception) and not is_lost(error) and not isinstance(error, Unknown):
             with contextlib.suppress(Exception):
                 await connection.rollback()
-                self._idle.append(connection)
+                self._give_back(connection, generation)
                 return
         connection.drop()
-        while self._idle:
-            self._idle.pop().drop()
+        if generation == self._generation:
+            self.renew()
 
     async def _reconnect(self) -> None:
         pause_s = FIRST_BACKOFF_S

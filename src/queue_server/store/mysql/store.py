@@ -77,7 +77,7 @@ class MysqlStore:
         self._clock = clock
         chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
         writing = max(2, address.pool // 2)
-        self._writers = Pool(self._connect_writer, writing, chance)
+        self._writers = Pool(self._connect_writer, writing, chance, self._leave_demoted)
         self._readers = Pool(self._connect_reader, address.pool - writing - 1, chance)
         self._lookers = Pool(self._connect_looker, 1, chance)
         self._adding = Adding(self._writers, self._arrived)
@@ -348,6 +348,11 @@ class MysqlStore:
 
     async def _ask(self, name: str, *values: Any) -> Sequence[Row]:
         return await self._readers.read(lambda connection: ask(connection, name, *values))
+
+    def _leave_demoted(self) -> None:
+        """The server is a replica now: what is read there is old."""
+        self._readers.renew()
+        self._lookers.renew()
 
     async def _connect_writer(self) -> Connection:
         return await connect(self._address, autocommit=False)

@@ -13,7 +13,7 @@ from queue_server.engine.outage import Outage
 from queue_server.engine.rescuer import PAGE, Rescuer
 from queue_server.store.contract import Store
 
-LOOK_S = 5.0
+LOOK_S = 15.0
 """The database may carry out a claim long after its node was told that it was lost, so there is no last look."""
 
 STRAYED = Outcome(OutcomeKind.INTERRUPTED, error="given back: the database's answer to its claim was lost")

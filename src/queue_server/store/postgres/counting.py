@@ -25,9 +25,10 @@ FOLDS_PER_BURIAL = 60
 class Counting:
     """The counts of a store, and the task that keeps them cheap."""
 
-    def __init__(self, address: Address, reading: Pool, upkeep: Pool, clock: Clock) -> None:
+    def __init__(self, address: Address, reading: Pool, writing: Pool, upkeep: Pool, clock: Clock) -> None:
         self._address = address
         self._reading = reading
+        self._writing = writing
         self._upkeep = upkeep
         self._clock = clock
         self._is_counting_contexts = False
@@ -69,15 +70,18 @@ class Counting:
         await self._upkeep.run("fold")
 
     async def _run(self) -> None:
-        folds = 0
+        folds, seen = 0, -1
         while True:
             await asyncio.sleep(FOLD_S)
+            if self._writing.works == seen:
+                continue
             try:
+                works = self._writing.works
                 if (await self._upkeep.rows("is_unfolded"))[0][0]:
                     await self.fold()
                 if folds % FOLDS_PER_BURIAL == 0:
                     await self._upkeep.run("delete_dead_nodes", self._clock.now() - DEAD_NODE_KEPT_US)
-                folds += 1
+                folds, seen = folds + 1, works
             except StoreError:
                 pass  # it is tried again a second later
 

@@ -47,6 +47,8 @@ class Pool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
         self._is_closed = False
+        self.works = 0
+        """How much has been done; whoever keeps up what work leaves behind sees from it that there was some."""
         self._chance = random.Random().random  # noqa: S311 (spreads retries; no secret)
 
     async def do(self, work: Callable[[Session], Awaitable[T]], *, begin: str | None = None) -> T:
@@ -111,6 +113,7 @@ class Pool:
                 except BaseException as error:
                     self._put_back(session, is_usable=not is_lost(error))
                     raise
+                self.works += 1
                 self._put_back(session)
         except Exception as error:
             if is_lost(error):

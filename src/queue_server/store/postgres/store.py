@@ -72,7 +72,7 @@ class PostgresStore:
         self._turns = Turns(self._writers, self._front, self._tell_arrival)
         self._amending = Amending(self._writers, self._tell_arrival)
         self._purging = Purging(self._writers)
-        self._counting = Counting(address, self._readers, self._upkeep, clock)
+        self._counting = Counting(address, self._readers, self._writers, self._upkeep, clock)
         self._keeping = Keeping(self._readers, self._writers)
         self._reading = Reading(self._readers)
 

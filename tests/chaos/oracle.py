@@ -172,12 +172,17 @@ def _judge_faults(found: Dump, faults: Sequence[Fault], slots: int, verdict: Ver
     _judge_strikes(found, bound, verdict)
     for attempt in _struck(found):
         node = _node(found, attempt["node_id"])
-        struck = [fault.at for fault in faults if fault.strikes(node, attempt)]
+        struck = [fault for fault in faults if fault.strikes(node, attempt)]
         if not struck:
             where = f"job {attempt['job_id']} was taken from node {node['id']} ({node['name']})"
             verdict.complaints.append(f"I3 {where}, which nothing had struck")
         elif again := _claim_after(attempt, found):
-            verdict.reclaimed_s.append((again["started_at"] - struck[0]) / 1_000_000)
+            verdict.reclaimed_s.append((again["started_at"] - _ended_by(struck).at) / 1_000_000)
+
+
+def _ended_by(struck: Sequence[Fault]) -> Fault:
+    """Which of the faults in its time ended an attempt: the node's own first one; else the database's last one."""
+    return next((fault for fault in struck if fault.node), struck[-1])
 
 
 def _node(found: Dump, node_id: int) -> Row:

@@ -34,9 +34,11 @@ async def test_old_actions_are_deleted_in_pages_and_their_ids_never_come_again(b
     async with opened(backend) as store:
         for number in range(5):
             await store.add_act(act(number))
+        last = max(one.id for one in await store.acts(2**53, 10))
         assert await store.purge_acts(NOW + 4, 3) == 3
         assert await store.purge_acts(NOW + 4, 3) == 1
         assert await store.purge_acts(NOW + 4, 3) == 0
         await store.purge_acts(NOW + 9, 3)
         await store.add_act(act(6))
-        assert [one.id for one in await store.acts(2**53, 10)] == [6]
+        (left,) = await store.acts(2**53, 10)
+        assert left.id > last

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
-from queue_server.domain.errors import StoreError
 from queue_server.engine import lease
 from queue_server.store.postgres import adding
-from queue_server.store.postgres.adding import Add, Adding
+from queue_server.store.postgres.adding import Add
 from queue_server.store.postgres.session import Session
 from queue_server.store.postgres.statements import QUERIES
 from tests.chaos.planting import break_query
@@ -16,24 +16,18 @@ COMMIT_LATE_S = 0.3
 
 def acknowledge_before_commit() -> None:
     """Answers go out before the transaction of their jobs is committed."""
+    store = adding._store
 
-    async def answer_first(session: Session, group: Sequence[Add]) -> int | None:
-        await session.script("begin")
-        results, arrived = await adding._store(session, group)
-        adding._settle(group, results)
-        await asyncio.sleep(COMMIT_LATE_S)
-        await session.script("commit")
-        return arrived
+    async def answer_first(session: Session, group: Sequence[Add]) -> Any:
+        async def work(inner: Session) -> Any:
+            stored = await store(inner, group)
+            adding._settle(group, stored[0])
+            await asyncio.sleep(COMMIT_LATE_S)
+            return stored
 
-    async def write(self: Adding, group: Sequence[Add]) -> None:
-        try:
-            arrived = await self._pool.do(lambda session: answer_first(session, group))
-        except StoreError:
-            return
-        if arrived is not None:
-            self._on_arrival(arrived)
+        return await session.transaction(work)
 
-    Adding._write = write
+    adding._store = answer_first
 
 
 def rescue_while_running() -> None:

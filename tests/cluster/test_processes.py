@@ -43,7 +43,7 @@ def has_started_again(server: Server, pid: int, starts: int) -> bool:
 
 
 def test_processes_are_nodes_with_names_of_their_own(family: Server) -> None:
-    rows = databases.run_sql(family.db_url, "select name from node order by name")
+    rows = databases.run_sql(family.db_url, "select distinct name from node order by name")  # one may have died before
     assert [name[-2:] for (name,) in rows] == ["-1", "-2", "-3"]
     until(lambda: family.get("/jobs/status")["data"]["max_threads"] == COUNT * 20)
 

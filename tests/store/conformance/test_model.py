@@ -33,7 +33,7 @@ from tests.builders.properties import limits
 from tests.builders.stores import BACKENDS, all_jobs
 
 LEASE = 15 * SECOND
-EXAMPLES = {"mysql": 10, "postgres": 10}
+EXAMPLES = {"mysql": 6, "postgres": 6}
 """Where each step is several round trips to a server and the test is quick."""
 
 

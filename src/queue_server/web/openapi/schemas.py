@@ -67,7 +67,7 @@ def _hook(type_: type[Any]) -> Schema:
     """Values of any kind are left open; anything else has to have a schema of its own."""
     if type_ is object:
         return {"description": "Any JSON value."}
-    raise NotImplementedError
+    raise NotImplementedError(f"{type_!r} has no schema")  # what msgspec expects of a hook that knows nothing
 
 
 def _component(type_: type[Any], schema: Schema) -> Schema:

@@ -13,7 +13,7 @@ from queue_server.store.contract import LEASE_S
 HELD_S = LEASE_S - 3.0
 """How old the last confirmed heartbeat may be. So long before others act the work here is over."""
 
-WATCH_S = 0.25
+WATCH_S = 0.5
 
 
 class Lease:

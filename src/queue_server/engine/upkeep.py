@@ -10,7 +10,7 @@ from queue_server.domain.errors import StoreError
 from queue_server.engine.outage import Outage
 from queue_server.store.contract import Store
 
-STEP_S = 0.5
+STEP_S = 1.0
 """How long after another node has gone this one sees it."""
 
 

@@ -4,13 +4,12 @@ They are sealed here and never leave opened, but for a new signing secret, which
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 import msgspec
 
 from queue_server.clock import Clock
-from queue_server.domain.errors import Conflict, InvalidJob, Problem, StoreError
+from queue_server.domain.errors import Conflict, InvalidJob, Problem
 from queue_server.domain.secret import KeptSecret, Kind, place_of
 from queue_server.store.keeping import NewSecret, SecretStore
 from queue_server.telemetry.logs import Log
@@ -18,7 +17,6 @@ from queue_server.vault.kept import Kept
 from queue_server.vault.sealing import Vault
 from queue_server.vault.signing import LEAST_BYTES, MOST_BYTES, PREFIX, new_signing_secret, signing_bytes
 
-READ_EVERY_S = 5.0
 SECOND = 1_000_000
 
 
@@ -54,13 +52,10 @@ class Secrets:
         self._complaints = complaints
         return secrets
 
-    async def keep_reading(self, every_s: float = READ_EVERY_S) -> None:
-        """Load again and again, until cancelled: for nodes that share a store. While it is silent all stays as is."""
-        while True:
-            await asyncio.sleep(every_s)
-            with contextlib.suppress(StoreError):
-                async with self._changing:
-                    await self.load()
+    async def reload(self) -> None:
+        """Load what another node may have changed. After a StoreError all is as it was."""
+        async with self._changing:
+            await self.load()
 
     async def list(self) -> Sequence[KeptSecret]:
         """The secrets that are in force, by name and age."""

@@ -30,7 +30,6 @@ from queue_server.domain.tokens import (
 from queue_server.store.keeping import TokenStore
 
 WRITE_EVERY_S = 60.0
-READ_EVERY_S = 5.0
 SHORTEST_ADMIN_TOKEN = 16
 SHOWN_KEPT = 1000
 
@@ -132,16 +131,9 @@ class Tokens:
         return any(known.until > now for known in self._known.values())
 
     async def load(self) -> None:
-        """Read all tokens."""
+        """Read all tokens, also those that another node has made or changed. After a StoreError all is as it was."""
         async with self._changing:
             self._take(await self._store.tokens())
-
-    async def refresh(self) -> None:
-        """Read again what another process may have changed. While the store is out of reach all stays as it was."""
-        try:
-            await self.load()
-        except StoreError:
-            return
 
     async def flush(self) -> None:
         """Write which tokens were used since the last time; what can't be written now is tried the next time."""
@@ -159,12 +151,6 @@ class Tokens:
         while True:
             await asyncio.sleep(every_s)
             await self.flush()
-
-    async def keep_reading(self, every_s: float = READ_EVERY_S) -> None:
-        """Refresh again and again, until cancelled: for nodes that share a store."""
-        while True:
-            await asyncio.sleep(every_s)
-            await self.refresh()
 
     async def create(self, request: TokenRequest) -> Made:
         """Make a token; InvalidJob if it can't be like this, Conflict if there is one of that name."""

@@ -120,7 +120,7 @@ class Server:
             await engine
             parts.events.close()
             parts.outputs.close()
-            parts.web.should_exit = True
+            parts.web.stop()
             await web
             for chore in running:
                 chore.cancel()
@@ -180,8 +180,7 @@ class Server:
         yield self._parts.tokens.keep_writing()
         yield self._parts.guard.lasting.watch()
         if self._ground.store.is_shared:
-            yield self._parts.tokens.keep_reading()
-            yield self._parts.secrets.keep_reading()
+            yield self._parts.rereading.run()
 
     async def _watchdog(self) -> None:
         if self._systemd.watchdog_s is None:

@@ -26,6 +26,7 @@ from queue_server.operations.manage import Manage, Rules, tell
 from queue_server.operations.many import Many, rule_of
 from queue_server.operations.output import ReadOutput
 from queue_server.operations.policy import Policy
+from queue_server.operations.rereading import Rereading
 from queue_server.operations.secrets import Secrets
 from queue_server.operations.target_limits import LimitsOf
 from queue_server.operations.tokens import Tokens
@@ -78,6 +79,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: Tokens
     secrets: Secrets
+    rereading: Rereading
     add: AddJob
     events: JobEvents
     executors: Mapping[type, Executor]
@@ -134,6 +136,7 @@ def assemble(ground: Ground) -> Parts:
     return Parts(
         tokens=tokens,
         secrets=secrets,
+        rereading=Rereading(store, (tokens.load, secrets.reload)),
         add=services.add,
         events=events,
         executors=executors,

@@ -394,6 +394,10 @@ class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
         """Call `listener` with those ids of `waited()` whose jobs other nodes have ended or deleted."""
         ...
 
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """Call `listener` about a second after any node has changed tokens or secrets, and once at first."""
+        ...
+
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """Call `listener` once, with one sentence, when the store can't be trusted any more: the server must stop."""
         ...

@@ -1,5 +1,6 @@
 """The listening socket and the uvicorn server on it."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -21,12 +22,29 @@ from queue_server.web.tls import Tls
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 UNIX = "unix:"
+DATE_S = 1.0
 LAST_ANSWERS_S = 5
 """How long open requests may take to end once the server stops."""
 
 
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process's life is decided in server/life.py."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take no more connections, and let `serve` return when the open requests have ended."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Renew the Date header each second, until told to stop (uvicorn looks for that ten times a second)."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_S):
+                    await self._stopped.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

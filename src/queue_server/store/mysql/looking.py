@@ -45,7 +45,7 @@ class Looking:
 
 async def _look(connection: Connection, look: Look) -> Signs:
     rows = await connection.rows(QUERIES["look"], (look.node_id, look.now - look.lease))
-    told_at, nodes, slots, wants, available, due = rows[0]
+    told_at, nodes, slots, wants, available, due, revision = rows[0]
     wishes = await connection.rows(QUERIES["wishes"], (look.node_id,))
     return Signs(
         told_at=told_at,
@@ -53,6 +53,7 @@ async def _look(connection: Connection, look: Look) -> Signs:
         slots=slots,
         due=due if available is None else available,
         is_relaying=bool(wants),
+        revision=revision,
         wishes=[Wish(*row) for row in wishes],
         ended=await _ended(connection, look.waited),
         messages=[] if look.heard is None else await _messages(connection, look, look.heard),

@@ -177,7 +177,8 @@ select cast(coalesce(sum(slots), 0) as signed) from node where beat_at >= ?;
 select cast(unix_timestamp(now(6)) * 1000000 as signed), count(*), cast(coalesce(sum(slots), 0) as signed),
     coalesce(max(wants_messages and node.id <> ?), 0),
     (select 0 from job force index (job_claim) where state = 'available' limit 1),
-    (select run_at from job force index (job_due) where state = 'scheduled' order by run_at limit 1)
+    (select run_at from job force index (job_due) where state = 'scheduled' order by run_at limit 1),
+    (select revision from kept where only = 1)
 from node where beat_at >= ?;
 
 -- Running jobs of a node that are to be interrupted.
@@ -377,6 +378,10 @@ where table_schema = database() and table_name = 'job' and index_name = 'job_wai
 -- Make it.
 -- name: make_waiting_index
 create index job_waiting on job (context, state, id);
+
+-- Tokens or secrets are changed.
+-- name: touch_kept
+update kept set revision = revision + 1 where only = 1;
 
 -- Add an API token.
 -- name: insert_token

@@ -76,6 +76,12 @@ CREATE TABLE `job` (
   KEY `job_exec` (`type`,`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin ROW_FORMAT=DYNAMIC;
 
+CREATE TABLE `kept` (
+  `only` tinyint(4) NOT NULL,
+  `revision` bigint(20) NOT NULL,
+  PRIMARY KEY (`only`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin ROW_FORMAT=DYNAMIC;
+
 CREATE TABLE `message` (
   `node_id` bigint(20) NOT NULL,
   `number` bigint(20) NOT NULL,

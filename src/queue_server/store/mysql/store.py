@@ -33,6 +33,7 @@ from queue_server.store.contract import (
     Turn,
 )
 from queue_server.store.keeping import NewSecret
+from queue_server.store.mysql import keeping
 from queue_server.store.mysql.adding import Adding
 from queue_server.store.mysql.address import Address, parse_address
 from queue_server.store.mysql.amending import amend
@@ -42,7 +43,6 @@ from queue_server.store.mysql.connection import Connection, connect
 from queue_server.store.mysql.contexts import WaitingContexts
 from queue_server.store.mysql.faults import TIME_LIMIT_S
 from queue_server.store.mysql.finding import ahead, ask, find, find_ids
-from queue_server.store.mysql.keeping import insert_token, note_used, put_secret, reseal_secrets
 from queue_server.store.mysql.looking import Looking
 from queue_server.store.mysql.migrating import migrate, starting
 from queue_server.store.mysql.nodes import MysqlHeartbeat, register
@@ -245,19 +245,19 @@ class MysqlStore:
 
     async def put_secret(self, secret: NewSecret) -> int:
         """See SecretStore.put_secret."""
-        return await self._write(lambda transaction: put_secret(transaction, secret))
+        return await self._write(lambda transaction: keeping.put_secret(transaction, secret))
 
     async def delete_secret(self, kind: Kind, name: str) -> int:
         """See SecretStore.delete_secret."""
-        return await self._write(lambda transaction: transaction.run("delete_secrets", kind, name))
+        return await self._write(lambda transaction: keeping.delete_secret(transaction, kind, name))
 
     async def reseal_secrets(self, sealed: Mapping[int, str]) -> None:
         """See SecretStore.reseal_secrets."""
-        await self._write(lambda transaction: reseal_secrets(transaction, sealed))
+        await self._write(lambda transaction: keeping.reseal_secrets(transaction, sealed))
 
     async def add_token(self, token: NewToken) -> int | None:
         """See TokenStore.add_token."""
-        return await self._write(lambda transaction: insert_token(transaction, token))
+        return await self._write(lambda transaction: keeping.insert_token(transaction, token))
 
     async def tokens(self) -> Sequence[Token]:
         """See TokenStore.tokens."""
@@ -265,15 +265,15 @@ class MysqlStore:
 
     async def rotate_token(self, token_id: int, digest: bytes, old_until: int) -> bool:
         """See TokenStore.rotate_token."""
-        return await self._write(lambda change: change.run("rotate_token", digest, old_until, token_id)) == 1
+        return await self._write(lambda change: keeping.rotate_token(change, token_id, digest, old_until))
 
     async def revoke_token(self, token_id: int, now: int) -> bool:
         """See TokenStore.revoke_token."""
-        return await self._write(lambda transaction: transaction.run("revoke_token", now, token_id)) == 1
+        return await self._write(lambda transaction: keeping.revoke_token(transaction, token_id, now))
 
     async def note_used(self, times: Mapping[int, int]) -> None:
         """See TokenStore.note_used."""
-        await self._write(lambda transaction: note_used(transaction, times))
+        await self._write(lambda transaction: keeping.note_used(transaction, times))
 
     async def add_act(self, act: Act) -> None:
         """See AuditStore.add_act."""
@@ -316,6 +316,10 @@ class MysqlStore:
     def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
         """See Store.on_end."""
         self._pulse.on_end(waited, listener)
+
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """See Store.on_kept."""
+        self._pulse.on_kept(listener)
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """See Store.on_failure. A database server is trusted again once it answers again."""

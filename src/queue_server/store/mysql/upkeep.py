@@ -1,10 +1,10 @@
 """What a node does for the database about every second while it writes: adding up counts, removing dead nodes."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
-from queue_server.domain.errors import StoreError
+from queue_server.domain.errors import StoreError, StoreUnavailable
+from queue_server.store.mistakes import report
 from queue_server.store.mysql.counting import FOLD_PAGE, fold
 from queue_server.store.mysql.nodes import delete_dead_nodes
 from queue_server.store.mysql.pool import Pool
@@ -37,8 +37,12 @@ class Upkeep:
         while True:
             await asyncio.sleep(PAUSE_S)
             if self._pool.commits != self._seen:
-                with contextlib.suppress(StoreError):  # what is not done now is done in a second
+                try:
                     await self.tidy()
+                except StoreUnavailable:
+                    pass  # what is not done now is done in a second
+                except StoreError as error:
+                    report("adding up the counts", error)
 
     async def tidy(self) -> None:
         """Add up all counts, and remove nodes that died long ago."""

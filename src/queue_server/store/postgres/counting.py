@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Mapping
 
 from queue_server.clock import Clock
-from queue_server.domain.errors import StoreError
+from queue_server.domain.errors import StoreError, StoreUnavailable
 from queue_server.domain.state import State
+from queue_server.store.mistakes import report
 from queue_server.store.postgres.address import Address
 from queue_server.store.postgres.faults import is_duplicate
 from queue_server.store.postgres.pool import Pool
@@ -82,8 +83,10 @@ class Counting:
                 if folds % FOLDS_PER_BURIAL == 0:
                     await self._upkeep.run("delete_dead_nodes", self._clock.now() - DEAD_NODE_KEPT_US)
                 folds, seen = folds + 1, works
-            except StoreError:
+            except StoreUnavailable:
                 pass  # it is tried again a second later
+            except StoreError as error:
+                report("adding up the counts", error)
 
 
 async def _make_waiting_index(session: Session) -> None:

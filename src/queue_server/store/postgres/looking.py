@@ -29,13 +29,14 @@ class Looking:
         """See PulseSource.look."""
         since = look.now - look.lease
         row = (await self._pool.rows("look", look.node_id, since, list(look.waited)))[0]
-        told_at, nodes, slots, due, is_relaying, wishes, ended = row
+        told_at, nodes, slots, due, is_relaying, revision, wishes, ended = row
         return Signs(
             told_at=told_at,
             nodes=nodes,
             slots=slots,
             due=due,
             is_relaying=is_relaying,
+            revision=revision,
             wishes=[Wish(*wish) for wish in wishes if (wish[0], wish[1]) not in self._told],
             ended=ended,
             messages=await self._messages(look),

@@ -221,7 +221,7 @@ select coalesce(sum(slots), 0)::bigint from node where beat_at >= $1;
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
 -- What a node wants to know each second: the time; live nodes and their slots; when the first job may be claimed; whether
--- another node wants messages; its jobs that are to be cancelled; those of the waited ones that have ended.
+-- another node wants messages; whether tokens or secrets have changed; its jobs that are to be cancelled; those of the waited ones that have ended.
 -- name: look
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
     (select count(*) from node where beat_at >= $2),
@@ -231,6 +231,7 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
         else (select min(run_at) from job where state = 'scheduled')
     end,
     exists (select 1 from node where id <> $1 and beat_at >= $2 and wants_messages),
+    (select revision from kept),
     array(
         select row (id, claim_seq, reason) from job
         where node_id = $1 and state = 'running' and cancel_wished_at is not null order by id
@@ -398,7 +399,7 @@ select state, sum(change) from counted group by state having sum(change) <> 0;
 
 -- Whether there is more than a fold leaves.
 -- name: is_unfolded
-select count(*) > 6 from (select 1 from tally limit 7) as some;
+select count(*) > 6 from (select 1 from tally limit 7) as found;
 
 -- What the count of waiting jobs of a context reads. Made by the first server that has a limit on them.
 -- name: make_waiting_index
@@ -461,8 +462,13 @@ from attempt where job_id = $1 order by claim_seq;
 select text, error_text, head, size, error_size
 from attempt where job_id = $1 and ($2::bigint is null or number = $2) order by claim_seq desc limit 1;
 
+-- Tokens or secrets are changed: a part of other queries.
+-- name: touched
+touched as (update kept set revision = revision + 1)
+
 -- Add an API token; no row if one in force has its name.
 -- name: insert_token
+with {touched}
 insert into token (name, digest, scopes, contexts, queues, targets, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (name) where revoked_at is null do nothing
@@ -476,10 +482,12 @@ from token order by id;
 
 -- Give a token another text; the one before works until a time.
 -- name: rotate_token
+with {touched}
 update token set old_digest = digest, digest = $2, old_until = $3 where id = $1 and revoked_at is null returning id;
 
 -- End a token.
 -- name: revoke_token
+with {touched}
 update token set revoked_at = $2 where id = $1 and revoked_at is null returning id;
 
 -- When tokens were last used.
@@ -510,6 +518,7 @@ select id, name, kind, sealed, created_at, until from secret order by id;
 
 -- Keep a secret.
 -- name: insert_secret
+with {touched}
 insert into secret (name, kind, sealed, created_at) values ($1, $2, $3, $4) returning id;
 
 -- The secrets of a name are in force until a time, if no earlier one ends them.
@@ -522,10 +531,12 @@ delete from secret where kind = $1 and name = $2 and until <= $3;
 
 -- Delete the secrets of a name.
 -- name: delete_secrets
+with {touched}
 delete from secret where kind = $1 and name = $2;
 
 -- Seal secrets anew, by their ids.
 -- name: reseal_secrets
+with {touched}
 update secret set sealed = new.sealed
 from unnest($1::bigint[], $2::text[]) as new (id, sealed)
 where secret.id = new.id;

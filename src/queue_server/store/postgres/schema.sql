@@ -77,6 +77,10 @@ create table job (
     autovacuum_analyze_threshold=500
 );
 
+create table kept (
+    revision bigint not null
+);
+
 create unlogged table message (
     number bigint not null generated always as identity,
     node_id bigint not null,

@@ -10,7 +10,10 @@ from queue_server.store.rows.jobs import RECORD
 _FILE = load_queries("queue_server.store.postgres")
 
 QUERIES = {
-    name: query.removesuffix(";").replace("{record}", RECORD).replace("{deleted}", _FILE["deleted"])
+    name: query.removesuffix(";")
+    .replace("{record}", RECORD)
+    .replace("{deleted}", _FILE["deleted"])
+    .replace("{touched}", _FILE["touched"])
     for name, query in _FILE.items()
 }
 

@@ -273,6 +273,10 @@ class PostgresStore:
         """See Store.on_end."""
         self._pulse.on_end(waited, listener)
 
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """See Store.on_kept."""
+        self._pulse.on_kept(listener)
+
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """See Store.on_failure. What a database server does not survive it recovers from: nothing is lost for good."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from queue_server.clock import ServerClock
 from queue_server.domain.errors import StoreError
 from queue_server.store.contract import LEASE_S, ArrivalListener, CancelListener, Node
+from queue_server.store.mistakes import report
 from queue_server.store.pulse.hearing import Hearing
 from queue_server.store.pulse.outbox import Outbox
 from queue_server.store.pulse.source import Look, PulseSource, Signs
@@ -15,6 +16,9 @@ from queue_server.store.pulse.telling import Listeners
 LOOK_S = 1.0
 WAITED_LOOK_S = 0.2
 """While somebody waits for an end or wants messages: so much later it is known here at the most."""
+
+STEP_S = 0.25
+"""How soon it is noticed that somebody has begun to wait."""
 
 JITTER = 0.1
 """By this part of it each pause differs from the others, so that the nodes' looks spread."""
@@ -78,6 +82,10 @@ class Pulse:
         """See Store.on_end."""
         self._listeners.on_end(waited, listener)
 
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """See Store.on_kept."""
+        self._listeners.on_kept(listener)
+
     def on_relayed(self, listener: Callable[[bytes], None]) -> None:
         """See Relay.on_relayed."""
         self._listeners.on_relayed(listener)
@@ -104,7 +112,7 @@ class Pulse:
                 self._backoff = min(max(FIRST_BACKOFF_S, 2 * self._backoff), LONGEST_BACKOFF_S)
             except Exception as error:  # noqa: BLE001 (a mistake of ours must be seen, and end nothing)
                 self._backoff = LONGEST_BACKOFF_S
-                _report(error)
+                report("a look at the database", error)
             await self._pause()
 
     async def _look(self) -> None:
@@ -145,7 +153,7 @@ class Pulse:
         await asyncio.sleep(HURRIED_LOOK_S)
         jitter, slept = self._jitter(), HURRIED_LOOK_S
         while not self._hurried.is_set() and (rest := self._interval_s * jitter - slept) > 0:
-            step = min(rest, WAITED_LOOK_S / 2)
+            step = min(rest, STEP_S)
             slept += step
             await _wait(self._hurried, step)
 
@@ -164,8 +172,3 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         pass
-
-
-def _report(error: Exception) -> None:
-    message = "a look at the database failed; this is a bug, please report it"
-    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

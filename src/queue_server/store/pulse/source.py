@@ -42,7 +42,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
 
     `told_at` is the database's clock. `nodes` and `slots` count the live nodes, those whose lease has not ended. `due`
     is the run_at of the first job that may be claimed then: 0 where one is available, None where none waits.
-    `is_relaying` says that another live node wants messages.
+    `is_relaying` says that another live node wants messages. `revision` is another one
+    when tokens or secrets have changed.
     """
 
     told_at: int
@@ -50,6 +51,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     due: int | None
     is_relaying: bool
+    revision: int = 0
     wishes: Sequence[Wish] = ()
     ended: Sequence[int] = ()
     messages: Sequence[Message] = ()

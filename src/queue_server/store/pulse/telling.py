@@ -15,6 +15,8 @@ class Listeners:
         self._cancels: list[Callable[[int, int, str], None]] = []
         self._ends: list[tuple[Waited, Callable[[int], None]]] = []
         self._messages: list[Callable[[bytes], None]] = []
+        self._kept: list[Callable[[], None]] = []
+        self._revision: int | None = None
         self._wished: frozenset[tuple[int, int]] = frozenset()
 
     def on_arrival(self, listener: Callable[[int], None]) -> None:
@@ -33,6 +35,10 @@ class Listeners:
         """See Relay.on_relayed."""
         self._messages.append(listener)
 
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """See Store.on_kept."""
+        self._kept.append(listener)
+
     @property
     def waited(self) -> Collection[int]:
         """The jobs whose end somebody waits for."""
@@ -43,6 +49,10 @@ class Listeners:
         if signs.due is not None:
             for arrived in self._arrivals:
                 arrived(signs.due)
+        if signs.revision != self._revision:
+            self._revision = signs.revision
+            for changed in self._kept:
+                changed()
         self._tell_wishes(signs)
         self._tell_ends(signs)
         for message in messages:

@@ -265,6 +265,9 @@ class SqliteStore(NoRelay):
     def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
         """See Store.on_end. There is no other node."""
 
+    def on_kept(self, listener: Callable[[], None]) -> None:
+        """See Store.on_kept. There is no other node."""
+
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """See Store.on_failure."""
         self._writer.on_failure(listener)

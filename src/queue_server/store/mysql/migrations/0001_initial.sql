@@ -150,6 +150,13 @@ create table if not exists token (
     unique index token_old_digest (old_digest)
 ) engine = InnoDB character set utf8mb4 collate {collation} row_format = dynamic;
 
+-- Grows with each change of tokens and secrets, so that a look at one number tells whether they have to be read again.
+create table if not exists kept (
+    only     tinyint not null primary key,
+    revision bigint  not null
+) engine = InnoDB character set utf8mb4 collate {collation} row_format = dynamic;
+insert ignore into kept (only, revision) values (1, 0);
+
 create table if not exists secret (
     id         bigint not null auto_increment primary key,
     name       varchar(255) not null,

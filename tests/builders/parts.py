@@ -6,6 +6,7 @@ from queue_server.config.settings import Settings
 from queue_server.domain.target_items import ANYWHERE
 from queue_server.domain.targets import Surroundings, Targets
 from queue_server.operations.add import AddJob
+from queue_server.operations.elsewhere import Elsewhere
 from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage, Rules
@@ -14,6 +15,7 @@ from queue_server.operations.output import ReadOutput
 from queue_server.operations.policy import Policy
 from queue_server.operations.wait import Wait
 from queue_server.store.contract import Store
+from queue_server.store.relay import NoRelay
 from queue_server.telemetry.job_events import JobEvents
 from queue_server.vault.kept import Kept
 from queue_server.vault.keys import Keys
@@ -49,4 +51,4 @@ class Parts:
         self.add = AddJob(store, settings, policy, clock=clock, events=self.events, sealer=sealer)
         self.manage = Manage(store, self.rules, clock=clock, chance=lambda: 0.5, events=self.events)
         self.many = Many(store, self.rules, clock, started=lambda: None)
-        self.output = ReadOutput(store, ())
+        self.output = ReadOutput(store, (), Elsewhere(NoRelay(), NoRelay().follow, lambda: 1))

@@ -22,6 +22,7 @@ class FakeSource:
         self.error: Exception | None = None
         self.looks: list[Look] = []
         self.looked_at: list[float] = []
+        self.follows: list[str] = []
         self.wanted: list[tuple[int, bool]] = []
         self.sent: list[Sequence[bytes]] = []
         self.may_send = asyncio.Event()
@@ -36,10 +37,11 @@ class FakeSource:
             raise self.error
         return self.once.popleft() if self.once else self.signs
 
-    async def want_messages(self, node_id: int, wanted: bool) -> None:
+    async def want_messages(self, node_id: int, wanted: bool, follows: str) -> None:
         if self.error:
             raise self.error
         self.wanted.append((node_id, wanted))
+        self.follows.append(follows)
 
     async def send(self, node_id: int, bodies: Sequence[bytes]) -> None:
         assert node_id == NODE.id

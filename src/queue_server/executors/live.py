@@ -6,6 +6,7 @@ So a slow one costs no memory and never holds up the run: what it was too slow f
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from enum import StrEnum
 
 from queue_server.domain.outcome import Output
@@ -60,12 +61,18 @@ class LiveOutput:
 
         Who keeps up gets every byte exactly once, however many they are. Close the generator to stop following.
         """
+        async with aclosing(self.follow_with_offsets(stream, offset)) as pieces:
+            async for piece, _ in pieces:
+                yield piece
+
+    async def follow_with_offsets(self, stream: Stream, offset: int = 0) -> AsyncGenerator[tuple[bytes, int]]:
+        """See follow; with each piece comes the offset of the next one."""
         more = self._join()
         try:
             while True:
                 piece, offset = self.read(stream, offset)
                 if piece:
-                    yield piece
+                    yield piece, offset
                 elif self.has_ended:
                     return
                 else:

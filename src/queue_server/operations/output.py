@@ -16,11 +16,21 @@ from queue_server.domain.outcome import NO_OUTPUT, Output
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.executors.contract import Executor
 from queue_server.executors.live import LiveOutput, Stream
+from queue_server.operations.elsewhere import Elsewhere, Heard, rest_of
 from queue_server.operations.look import ID_LIMIT
 from queue_server.store.contract import Store
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
 """How soon a job is looked at again whose output is to come."""
+
+HERE_LOOKS = 3
+"""How often to look for a run here, which may be about to begin, before it is looked for on other nodes."""
+
+TOLD_PAUSES = 10
+"""How many of the longest pauses another node may take to tell what it has."""
+
+FIRST_PIECES_S = 0.3
+"""So much later what another node had when it was asked has come, as a rule."""
 
 LOOKS = 7
 """How often to look for an output that is neither live nor stored: for about half a second."""
@@ -44,10 +54,11 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class ReadOutput:
-    """Reads outputs, of runs in this process also while they run."""
+    """Reads outputs, also while the runs go on: of this process at once, of other nodes about a second later."""
 
-    def __init__(self, store: Store, executors: Collection[Executor]) -> None:
+    def __init__(self, store: Store, executors: Collection[Executor], elsewhere: Elsewhere) -> None:
         self._store = store
+        self._elsewhere = elsewhere
         self._executors = executors
         self._stopping = asyncio.Event()
         self._closed = asyncio.Event()
@@ -59,7 +70,7 @@ class ReadOutput:
         """
         _check_right(access)
         pauses = _pauses()
-        for _ in range(LOOKS):
+        for looks in range(LOOKS):
             record = await self._record(job_id, access)
             if record is None:
                 return Missing(f"There is no job {job_id}")
@@ -68,7 +79,11 @@ class ReadOutput:
             if live := self._live(record):
                 return _excerpt(live.snapshot(), stream, None)
             if record.is_continued:
-                break
+                return Excerpt(b"", 0)
+            if looks >= HERE_LOOKS and self._store.is_shared:
+                excerpt = await self._heard_so_far(record, access, stream)
+                if excerpt is not None:
+                    return excerpt
             await asyncio.sleep(next(pauses))
         return Excerpt(b"", 0)
 
@@ -109,22 +124,67 @@ class ReadOutput:
         self, record: JobRecord | None, access: Access, stream: Stream, number: int
     ) -> AsyncGenerator[bytes]:
         live: LiveOutput | None = None
-        pauses = _pauses()
+        heard: Heard | None = None
+        pauses, looks = _pauses(), 0
         while record is not None and not _is_in_vain(record, number):
             if _has_ended(record, number):
-                stored = await self._stored_bytes(record.id, stream, number)
-                if stored and (live is None or stored != _part(live.snapshot(), stream)):
-                    yield stored
+                stored = await self._stored_output(record.id, number)
                 if stored is not None:
+                    if unseen := _unseen(stored, stream, live, heard):
+                        yield unseen
                     return
             elif live is None and record.attempt == number and (live := self._live(record)):
                 async with aclosing(live.follow(stream)) as pieces:
                     async for piece in pieces:
                         yield piece
                 pauses = _pauses()
+            elif live is None and record.attempt == number and looks >= HERE_LOOKS:
+                async with aclosing(self._pieces_from_elsewhere(record, access, stream)) as parts:
+                    async for piece, heard in parts:  # noqa: B007 (what was heard counts at the end)
+                        yield piece
+            looks += record.state is State.RUNNING
             if await self._stops_within(next(pauses)):
                 return
             record = await self._look_again(record, access)
+
+    async def _heard_so_far(self, record: JobRecord, access: Access, stream: Stream) -> Excerpt | None:
+        """What the node that runs it has by now: empty where it does not tell in time, None once the run is over."""
+        with self._elsewhere.following(record.id, record.claim_seq) as follower:
+            if follower is None:
+                return Excerpt(b"", 0)
+            heard = follower.streams[stream]
+            for _ in range(TOLD_PAUSES):
+                if heard.has_told:
+                    break
+                if not await self._goes_on(record, access, heard):
+                    return None
+            await asyncio.sleep(FIRST_PIECES_S)
+            return Excerpt(heard.read(0)[0], heard.end)
+
+    async def _pieces_from_elsewhere(
+        self, record: JobRecord, access: Access, stream: Stream
+    ) -> AsyncGenerator[tuple[bytes, Heard]]:
+        """What comes from the node that runs the job, until the run is over or a piece is missing."""
+        if not self._store.is_shared:
+            return
+        with self._elsewhere.following(record.id, record.claim_seq) as follower:
+            heard, place = Heard() if follower is None else follower.streams[stream], 0
+            while not self._stopping.is_set():
+                piece, place = heard.read(place)
+                if piece:
+                    yield piece, heard
+                elif heard.is_broken or not await self._goes_on(record, access, heard):
+                    return
+
+    async def _goes_on(self, record: JobRecord, access: Access, heard: Heard) -> bool:
+        """Wait for more, for a moment; whether more may come."""
+        try:
+            async with asyncio.timeout(LONGEST_PAUSE_S):
+                await heard.more.wait()
+        except TimeoutError:
+            now = await self._look_again(record, access)
+            return now is not None and now.state is State.RUNNING and now.claim_seq == record.claim_seq
+        return True
 
     async def _stops_within(self, seconds: float) -> bool:
         try:
@@ -151,13 +211,12 @@ class ReadOutput:
             return _excerpt(output, stream, f"{record.id}-{wanted}-{stream}")
         return Excerpt(b"", 0) if number is None else _no_attempt(record.id, number)
 
-    async def _stored_bytes(self, job_id: int, stream: Stream, number: int) -> bytes | None:
-        """What is stored of a stream; None where the store can't be read now."""
+    async def _stored_output(self, job_id: int, number: int) -> Output | None:
+        """What is stored; None where the store can't be read now."""
         try:
-            output = await self._store.output(job_id, number)
+            return await self._store.output(job_id, number) or NO_OUTPUT
         except StoreError:
             return None
-        return _part(output or NO_OUTPUT, stream)
 
     def _live(self, record: JobRecord) -> LiveOutput | None:
         for executor in self._executors:
@@ -186,13 +245,7 @@ def _no_attempt(job_id: int, number: int) -> Missing:
 
 def _excerpt(output: Output, stream: Stream, version: str | None) -> Excerpt:
     body = _part(output, stream)
-    match stream:
-        case Stream.OUTPUT:
-            return Excerpt(body, output.size, version)
-        case Stream.STDERR:
-            return Excerpt(body, output.error_size, version)
-        case Stream.HEAD:
-            return Excerpt(body, len(body), version)
+    return Excerpt(body, _size(output, stream), version)
 
 
 def _part(output: Output, stream: Stream) -> bytes:
@@ -203,6 +256,20 @@ def _part(output: Output, stream: Stream) -> bytes:
             return output.error_text
         case Stream.HEAD:
             return output.head
+
+
+def _unseen(output: Output, stream: Stream, live: LiveOutput | None, heard: Heard | None) -> bytes:
+    """What of a stored stream is still to be shown to somebody who has followed it here or elsewhere."""
+    body = _part(output, stream)
+    if live is not None:
+        return b"" if body == _part(live.snapshot(), stream) else body
+    return body if heard is None else rest_of(body, _size(output, stream), heard)
+
+
+def _size(output: Output, stream: Stream) -> int:
+    """How many bytes of a stream were received."""
+    sizes = {Stream.OUTPUT: output.size, Stream.STDERR: output.error_size, Stream.HEAD: len(output.head)}
+    return sizes[stream]
 
 
 def _pauses() -> Iterator[float]:

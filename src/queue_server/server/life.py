@@ -120,6 +120,7 @@ class Server:
             await engine
             parts.events.close()
             parts.outputs.close()
+            parts.sender.close()
             parts.web.stop()
             await web
             for chore in running:

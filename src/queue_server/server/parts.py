@@ -20,6 +20,7 @@ from queue_server.executors.http import HttpExecutor
 from queue_server.executors.programs import rules_of
 from queue_server.operations.add import AddJob
 from queue_server.operations.audit import Audit
+from queue_server.operations.elsewhere import Elsewhere, Sender
 from queue_server.operations.explain import Explain
 from queue_server.operations.look import Look
 from queue_server.operations.manage import Manage, Rules, tell
@@ -47,7 +48,7 @@ from queue_server.web.app import App, Services, endpoints_of
 from queue_server.web.listener import WebServer, address_of, is_loopback, web_server
 from queue_server.web.tls import Tls
 
-EVENTS = b"e"
+EVENTS, OUTPUTS = b"e", b"o"
 """The kind of messages between nodes that tell of events."""
 
 
@@ -85,6 +86,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     executors: Mapping[type, Executor]
     engine: Engine
     outputs: ReadOutput
+    sender: Sender
     guard: Guard
     web: WebServer
 
@@ -116,6 +118,9 @@ def assemble(ground: Ground) -> Parts:
         job_log=JobLog(ground.output, settings.log_level),
         events=events,
     )
+    outputs = channels.open(OUTPUTS)
+    elsewhere = Elsewhere(outputs, store.follow, lambda: int.from_bytes(os.urandom(7)))
+    sender = Sender(outputs, store, executors.values())
     look = Look(store, clock, round(LEASE_S * 1_000_000))
     audit = Audit(store, clock, log)
     services = Services(
@@ -125,7 +130,7 @@ def assemble(ground: Ground) -> Parts:
         explain=Explain(store, look, settings, policy, clock),
         manage=Manage(store, rules, clock=clock, chance=chance, events=events),
         many=Many(store, rules, clock, engine.operation_added),
-        output=ReadOutput(store, executors.values()),
+        output=ReadOutput(store, executors.values(), elsewhere),
         events=events,
         tokens=tokens,
         secrets=secrets,
@@ -142,6 +147,7 @@ def assemble(ground: Ground) -> Parts:
         executors=executors,
         engine=engine,
         outputs=services.output,
+        sender=sender,
         guard=guard,
         web=web_server(App(endpoints_of(services, settings, clock), guard, log), ground.tls, settings),
     )

@@ -19,7 +19,7 @@ from queue_server.domain.outcome import Output
 from queue_server.domain.state import State
 from queue_server.domain.wishes import Answer
 from queue_server.store.keeping import AuditStore, SecretStore, TokenStore
-from queue_server.store.relay import Relay
+from queue_server.store.relay import Follows, Relay
 
 LEASE_S = 15.0
 """How old a node's heartbeat may be. One that is older is gone: its jobs are given back, its slots do not count."""
@@ -236,7 +236,7 @@ ArrivalListener = Callable[[int], None]
 """Called in the event loop with the earliest run_at of jobs that have just become durable."""
 
 
-class Store(TokenStore, SecretStore, AuditStore, Relay, Protocol):
+class Store(TokenStore, SecretStore, AuditStore, Relay, Follows, Protocol):
     """The memory of a cluster of nodes."""
 
     @property

@@ -1,7 +1,30 @@
 """What nodes of a cluster tell each other through their database, beside what is true of jobs."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
+
+FOLLOWED_LIMIT = 50
+"""Runs whose outputs one node follows on others at a time."""
+
+
+class Followed(NamedTuple):
+    """A run whose output a node wants to hear from the node that runs it, and a number for what is sent of it."""
+
+    job_id: int
+    claim_seq: int
+    number: int
+
+
+class Follows(Protocol):
+    """Which outputs the nodes want to hear of each other."""
+
+    def follow(self, followed: Collection[Followed]) -> None:
+        """Say which runs this node follows now, up to FOLLOWED_LIMIT; the others know it about a second later."""
+        ...
+
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """Call `listener` in the event loop, with each look, with all that other live nodes follow now."""
+        ...
 
 
 class Relay(Protocol):
@@ -31,6 +54,12 @@ class Relay(Protocol):
 
 class NoRelay:
     """The relay of a store that only one node uses."""
+
+    def follow(self, followed: Collection[Followed]) -> None:
+        """See Follows.follow."""
+
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """See Follows.on_followed."""
 
     @property
     def is_relaying(self) -> bool:

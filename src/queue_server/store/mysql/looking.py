@@ -6,7 +6,8 @@ from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.connection import Connection
 from queue_server.store.mysql.pool import Pool
 from queue_server.store.mysql.transaction import QUERIES, Transaction
-from queue_server.store.pulse import Look, Message, Signs, Wish
+from queue_server.store.pulse import Look, Message, Signs, Wish, followed_of
+from queue_server.store.relay import Followed
 
 MESSAGES_LIMIT = 1000
 MESSAGES_KEPT = 60 * 1_000_000
@@ -26,9 +27,9 @@ class Looking:
         """See PulseSource.look."""
         return await self._pool.read(lambda connection: _look(connection, look))
 
-    async def want_messages(self, node_id: int, wanted: bool) -> None:
+    async def want_messages(self, node_id: int, wanted: bool, follows: str) -> None:
         """See PulseSource.want_messages."""
-        await self._writers.write(lambda transaction: transaction.run("want_messages", wanted, node_id))
+        await self._writers.write(lambda transaction: transaction.run("want_messages", wanted, follows, node_id))
 
     async def send(self, node_id: int, bodies: Sequence[bytes]) -> None:
         """See PulseSource.send. A number is used once, also where it is not known whether it was stored."""
@@ -54,10 +55,16 @@ async def _look(connection: Connection, look: Look) -> Signs:
         due=due if available is None else available,
         is_relaying=bool(wants),
         revision=revision,
+        followed=await _followed(connection, look) if wants else (),
         wishes=[Wish(*row) for row in wishes],
         ended=await _ended(connection, look.waited),
         messages=[] if look.heard is None else await _messages(connection, look, look.heard),
     )
+
+
+async def _followed(connection: Connection, look: Look) -> Sequence[Followed]:
+    rows = await connection.rows(QUERIES["follows"], (look.node_id, look.now - look.lease))
+    return [followed for (text,) in rows for followed in followed_of(text)]
 
 
 async def _ended(connection: Connection, waited: Sequence[int]) -> Sequence[int]:

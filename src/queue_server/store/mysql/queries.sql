@@ -192,9 +192,13 @@ order by id;
 select job.id from json_table(?, '$[*]' columns (id bigint path '$')) as waited straight_join job on job.id = waited.id
 where job.state in ('scheduled', 'available', 'running');
 
--- Say whether a node wants to hear messages.
+-- The runs that other live nodes follow.
+-- name: follows
+select follows from node where id <> ? and beat_at >= ? and follows <> '';
+
+-- Say whether a node wants to hear messages, and which runs it follows.
 -- name: want_messages
-update node set wants_messages = ? where id = ?;
+update node set wants_messages = ?, follows = ? where id = ?;
 
 -- Append messages of a node.
 -- name: insert_messages

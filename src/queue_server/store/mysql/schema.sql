@@ -98,6 +98,7 @@ CREATE TABLE `node` (
   `started_at` bigint(20) NOT NULL,
   `beat_at` bigint(20) NOT NULL,
   `wants_messages` tinyint(4) NOT NULL DEFAULT 0,
+  `follows` varchar(4000) NOT NULL DEFAULT '',
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin ROW_FORMAT=DYNAMIC;
 

@@ -53,6 +53,7 @@ from queue_server.store.mysql.turns import take_turn
 from queue_server.store.mysql.upkeep import Upkeep
 from queue_server.store.mysql.warnings import Server
 from queue_server.store.pulse import Pulse
+from queue_server.store.relay import Followed
 from queue_server.store.rows import Row
 from queue_server.store.rows.acts import act_of_row, row_of_act
 from queue_server.store.rows.jobs import attempt_of_row, job_of_row, record_of_row
@@ -316,6 +317,14 @@ class MysqlStore:
     def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
         """See Store.on_end."""
         self._pulse.on_end(waited, listener)
+
+    def follow(self, followed: Collection[Followed]) -> None:
+        """See Follows.follow."""
+        self._pulse.follow(followed)
+
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """See Follows.on_followed."""
+        self._pulse.on_followed(listener)
 
     def on_kept(self, listener: Callable[[], None]) -> None:
         """See Store.on_kept."""

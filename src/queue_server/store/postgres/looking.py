@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from queue_server.store.postgres.nodes import Nodes
 from queue_server.store.postgres.pool import Pool
-from queue_server.store.pulse import Look, Message, Signs, Wish
+from queue_server.store.pulse import Look, Message, Signs, Wish, followed_of
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 TOLD_LIMIT = 10_000
@@ -29,7 +29,7 @@ class Looking:
         """See PulseSource.look."""
         since = look.now - look.lease
         row = (await self._pool.rows("look", look.node_id, since, list(look.waited)))[0]
-        told_at, nodes, slots, due, is_relaying, revision, wishes, ended = row
+        told_at, nodes, slots, due, is_relaying, revision, follows, wishes, ended = row
         return Signs(
             told_at=told_at,
             nodes=nodes,
@@ -37,15 +37,16 @@ class Looking:
             due=due,
             is_relaying=is_relaying,
             revision=revision,
+            followed=followed_of(follows or ""),
             wishes=[Wish(*wish) for wish in wishes if (wish[0], wish[1]) not in self._told],
             ended=ended,
             messages=await self._messages(look),
         )
 
-    async def want_messages(self, node_id: int, wanted: bool) -> None:
+    async def want_messages(self, node_id: int, wanted: bool, follows: str) -> None:
         """See PulseSource.want_messages."""
         self._nodes.wants_messages = wanted
-        await self._pool.run("want_messages", node_id, wanted)
+        await self._pool.run("want_messages", node_id, wanted, follows)
 
     async def send(self, node_id: int, bodies: Sequence[bytes]) -> None:
         """See PulseSource.send."""

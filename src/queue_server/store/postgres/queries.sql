@@ -232,6 +232,7 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
     end,
     exists (select 1 from node where id <> $1 and beat_at >= $2 and wants_messages),
     (select revision from kept),
+    (select string_agg(follows, ' ') from node where id <> $1 and beat_at >= $2 and follows <> ''),
     array(
         select row (id, claim_seq, reason) from job
         where node_id = $1 and state = 'running' and cancel_wished_at is not null order by id
@@ -262,9 +263,9 @@ from (
 where place = 1 or bytes <= $5
 order by number;
 
--- Say whether a node wants messages.
+-- Say whether a node wants messages, and which runs it follows.
 -- name: want_messages
-update node set wants_messages = $2 where id = $1;
+update node set wants_messages = $2, follows = $3 where id = $1;
 
 -- Append messages, in order.
 -- name: insert_messages

@@ -100,6 +100,7 @@ create table node (
     started_at bigint not null,
     beat_at bigint not null,
     wants_messages boolean not null default false,
+    follows text not null default ''::text,
     constraint node_pkey PRIMARY KEY (id)
 ) with (
     fillfactor=50,

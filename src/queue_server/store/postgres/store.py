@@ -48,6 +48,7 @@ from queue_server.store.postgres.signals import Signals
 from queue_server.store.postgres.turns import Turns
 from queue_server.store.postgres.warnings import warnings_of
 from queue_server.store.pulse import Pulse
+from queue_server.store.relay import Followed
 
 
 class PostgresStore:
@@ -272,6 +273,14 @@ class PostgresStore:
     def on_end(self, waited: Callable[[], Collection[int]], listener: Callable[[int], None]) -> None:
         """See Store.on_end."""
         self._pulse.on_end(waited, listener)
+
+    def follow(self, followed: Collection[Followed]) -> None:
+        """See Follows.follow."""
+        self._pulse.follow(followed)
+
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """See Follows.on_followed."""
+        self._pulse.on_followed(listener)
 
     def on_kept(self, listener: Callable[[], None]) -> None:
         """See Store.on_kept."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from queue_server.clock import ServerClock
 from queue_server.domain.errors import StoreError
@@ -10,8 +10,9 @@ from queue_server.store.contract import LEASE_S, ArrivalListener, CancelListener
 from queue_server.store.mistakes import report
 from queue_server.store.pulse.hearing import Hearing
 from queue_server.store.pulse.outbox import Outbox
-from queue_server.store.pulse.source import Look, PulseSource, Signs
+from queue_server.store.pulse.source import Look, PulseSource, Signs, follows_text
 from queue_server.store.pulse.telling import Listeners
+from queue_server.store.relay import Followed
 
 LOOK_S = 1.0
 WAITED_LOOK_S = 0.2
@@ -45,7 +46,8 @@ class Pulse:
         self._listeners = Listeners()
         self._outbox = Outbox(self._send)
         self._hearing: Hearing | None = None
-        self._is_said_to_hear = False
+        self._follows = ""
+        self._said = (False, "")
         self._hurried = asyncio.Event()
         self._backoff = 0.0
         self._node_id = 0
@@ -82,6 +84,15 @@ class Pulse:
         """See Store.on_end."""
         self._listeners.on_end(waited, listener)
 
+    def follow(self, followed: Collection[Followed]) -> None:
+        """See Follows.follow."""
+        self._follows = follows_text(followed)
+        self.hurry()
+
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """See Follows.on_followed."""
+        self._listeners.on_followed(listener)
+
     def on_kept(self, listener: Callable[[], None]) -> None:
         """See Store.on_kept."""
         self._listeners.on_kept(listener)
@@ -116,7 +127,7 @@ class Pulse:
             await self._pause()
 
     async def _look(self) -> None:
-        await self._say_whether_it_hears()
+        await self._say_what_it_wants()
         hearing, asked_at = self._hearing, self._clock.steady()
         signs = await self._source.look(
             Look(
@@ -136,11 +147,11 @@ class Pulse:
         messages = () if hearing is None else hearing.take(signs.messages, signs.told_at)
         self._listeners.tell(signs, messages)
 
-    async def _say_whether_it_hears(self) -> None:
-        hears = self._hearing is not None
-        if hears != self._is_said_to_hear:
-            await self._source.want_messages(self._node_id, hears)
-            self._is_said_to_hear = hears
+    async def _say_what_it_wants(self) -> None:
+        wants = (self._hearing is not None, self._follows)
+        if wants != self._said:
+            await self._source.want_messages(self._node_id, *wants)
+            self._said = wants
 
     async def _send(self, bodies: Collection[bytes]) -> None:
         await self._source.send(self._node_id, tuple(bodies))

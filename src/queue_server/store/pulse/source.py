@@ -1,9 +1,11 @@
 """The SQL behind a pulse: what the store of a shared database gives it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+
+from queue_server.store.relay import Followed
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,17 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     wishes: Sequence[Wish] = ()
     ended: Sequence[int] = ()
     messages: Sequence[Message] = ()
+    followed: Sequence[Followed] = ()
+
+
+def follows_text(followed: Iterable[Followed]) -> str:
+    """Runs as the row of a node names them: at most 4,000 characters for FOLLOWED_LIMIT of them."""
+    return " ".join(":".join(map(str, one)) for one in followed)
+
+
+def followed_of(text: str) -> Sequence[Followed]:
+    """The runs of such a text."""
+    return [Followed(*map(int, one.split(":"))) for one in text.split()]
 
 
 class PulseSource(Protocol):
@@ -64,8 +77,8 @@ class PulseSource(Protocol):
         """Look. StoreUnavailable where the database does not answer in a few seconds."""
         ...
 
-    async def want_messages(self, node_id: int, wanted: bool) -> None:
-        """Say whether this node wants to hear messages."""
+    async def want_messages(self, node_id: int, wanted: bool, follows: str) -> None:
+        """Say whether this node wants to hear messages, and which runs it follows (see `follows_text`)."""
         ...
 
     async def send(self, node_id: int, bodies: Sequence[bytes]) -> None:

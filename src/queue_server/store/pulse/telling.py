@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 
 from queue_server.store.pulse.source import Signs
+from queue_server.store.relay import Followed
 
 Waited = Callable[[], Collection[int]]
 
@@ -15,6 +16,7 @@ class Listeners:
         self._cancels: list[Callable[[int, int, str], None]] = []
         self._ends: list[tuple[Waited, Callable[[int], None]]] = []
         self._messages: list[Callable[[bytes], None]] = []
+        self._followed: list[Callable[[Sequence[Followed]], None]] = []
         self._kept: list[Callable[[], None]] = []
         self._revision: int | None = None
         self._wished: frozenset[tuple[int, int]] = frozenset()
@@ -39,6 +41,10 @@ class Listeners:
         """See Store.on_kept."""
         self._kept.append(listener)
 
+    def on_followed(self, listener: Callable[[Sequence[Followed]], None]) -> None:
+        """See Follows.on_followed."""
+        self._followed.append(listener)
+
     @property
     def waited(self) -> Collection[int]:
         """The jobs whose end somebody waits for."""
@@ -53,6 +59,8 @@ class Listeners:
             self._revision = signs.revision
             for changed in self._kept:
                 changed()
+        for followed in self._followed:
+            followed(signs.followed)
         self._tell_wishes(signs)
         self._tell_ends(signs)
         for message in messages:

@@ -98,7 +98,8 @@ create table if not exists node (
     slots          bigint not null,
     started_at     bigint not null,
     beat_at        bigint not null,
-    wants_messages tinyint not null default 0
+    wants_messages tinyint not null default 0,
+    follows        varchar(4000) not null default ''
 ) engine = InnoDB character set utf8mb4 collate {collation} row_format = dynamic;
 
 create table if not exists message (

@@ -116,7 +116,8 @@ create table node (
     slots          bigint  not null,
     started_at     bigint  not null,
     beat_at        bigint  not null,
-    wants_messages boolean not null default false
+    wants_messages boolean not null default false,
+    follows        text    not null default ''
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
 
 -- Not logged: messages may be lost with the database, and cost no fsync.

@@ -3,8 +3,8 @@
 Names and options are those of PostgreSQL's own URLs (host, port, sslmode, sslrootcert, target_session_attrs, …), and:
 
     pool=N        connections of this node, beside one for its heartbeat and one for signals (default 8, at least 4)
-    listen=off    no LISTEN: other nodes' jobs are found by polling only
-    prepared=off  no prepared statements and no settings of the session, for proxies that pass transactions around
+    listen=off    no LISTEN and no settings of the session, for poolers that hand transactions around
+    prepared=off  no prepared statements either, for those of them that do not know any
 
 Of several hosts the one is used that takes writes (target_session_attrs=read-write), unless the URL says otherwise.
 """
@@ -28,6 +28,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     pool: int = DEFAULT_POOL
     listens: bool = True
     is_direct: bool = True
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether a connection has a session of its own, so that its settings last and are nobody else's."""
+        return self.listens and self.is_direct
 
 
 def parse_address(db: str) -> Address:

@@ -27,12 +27,16 @@ LOST = (
 )
 """The connection is gone, or of no use any more."""
 
+POOLED = "a pooler hands transactions around; tell it so with ?listen=off&prepared=off"
+
 REFUSALS: dict[type[Exception], str] = {
     exceptions.InvalidPasswordError: "the server refuses the user or the password",
     exceptions.InvalidAuthorizationSpecificationError: "the server refuses the user or the password",
     exceptions.InvalidCatalogNameError: "there is no such database; make it with createdb",
     exceptions.InsufficientPrivilegeError: "the user may not do what is needed there: let it own the database",
     exceptions.TargetServerAttributeNotMatched: "none of its servers takes writes",
+    exceptions.InvalidSQLStatementNameError: POOLED,
+    exceptions.DuplicatePreparedStatementError: POOLED,
 }
 
 TIME_LIMIT_S = 5

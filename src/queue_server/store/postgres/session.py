@@ -140,8 +140,16 @@ async def connect(address: Address, settings: dict[str, str]) -> Session:
         timeout=CONNECT_TIMEOUT_S,
         statement_cache_size=200 if address.is_direct else 0,
         max_cached_statement_lifetime=0,
-        server_settings={"application_name": "queue-server"} | (settings if address.is_direct else {}),
+        server_settings={"application_name": "queue-server"},
     )
+    if address.keeps_sessions:  # not as parameters of the start, which poolers refuse
+        try:
+            await connection.execute(
+                "; ".join(f"set {name} = '{value}'" for name, value in settings.items()), timeout=CONNECT_TIMEOUT_S
+            )
+        except BaseException:
+            connection.terminate()
+            raise
     return Session(connection)
 
 

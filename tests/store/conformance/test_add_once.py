@@ -152,7 +152,7 @@ async def test_impossible_job_is_not_kept_by_its_key(store, backend):
 
 async def test_thousand_who_come_with_one_key_at_once_get_one_job(store, node, backend):
     added = await asyncio.gather(*(store.add_once([keyed("k")]) for _ in range(1000)))
-    assert {one.ids[0] for one in added} == {1}
+    assert len({one.ids[0] for one in added}) == 1
     assert sum(not one.replayed for one in added) == 1, "one of them added it"
     assert sum(backend.recount().values()) == backend.keys() == 1
     assert len(await claim_all(store, node)) == 1

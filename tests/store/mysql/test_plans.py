@@ -13,8 +13,10 @@ from tests.builders.stores import claim
 from tests.support.databases import run_sql
 
 IDS = listed([1, 2, 3])
+BEHIND_NOTHING = (-1, -1, 0, -1, 0, 0)
 WALKS = [
-    ("claimable", (NOW, 1, NOW, "http", 100), "job", "job_claim"),
+    ("claimable", (NOW, 1, NOW, "http", *BEHIND_NOTHING, 100), "job", "job_claim"),
+    ("claimable", (NOW, 1, NOW, "http", 500, 500, NOW, 500, NOW, 2500, 100), "job", "job_claim"),
     ("due", (NOW + 5000 * SECOND, 100), "job", "job_due"),
     ("next_due", (), "job", "job_due"),
     ("claim", (IDS, 1, NOW, NOW), "job", "PRIMARY"),
@@ -22,7 +24,8 @@ WALKS = [
     ("plans", (IDS,), "payload", "PRIMARY"),
     ("lock_jobs", (IDS,), "job", "PRIMARY"),
     ("finish", (listed([[1, "completed", NOW, NOW, 0, 0, "", None, None, None]]),), "job", "PRIMARY"),
-    ("expired", (NOW, 100), "job", "job_state"),
+    ("strays", (1, IDS, 100), "job", "job_node"),
+    ("has_running_jobs", (1,), "job", "job_node"),
     ("overdue", (NOW + 5000 * SECOND, 100), "job", "job_overdue"),
     ("take_tally", (100,), "tally", "PRIMARY"),
     ("delete_tally", (IDS,), "tally", "PRIMARY"),
@@ -62,7 +65,9 @@ async def _fill(backend: MysqlBackend) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize(("name", "values", "table", "index"), WALKS, ids=[walk[0] for walk in WALKS])
+@pytest.mark.parametrize(
+    ("name", "values", "table", "index"), WALKS, ids=[f"{walk[0]}-{place}" for place, walk in enumerate(WALKS)]
+)
 async def test_query_walks_its_index_and_sorts_nothing(filled, name, values, table, index):
     async with filled.connection() as connection:
         plan = await connection.rows(f"explain {QUERIES[name]}", values)
@@ -71,15 +76,41 @@ async def test_query_walks_its_index_and_sorts_nothing(filled, name, values, tab
     assert not any("filesort" in str(step[-1]) or "temporary" in str(step[-1]) for step in plan), plan
 
 
-async def test_claim_reads_no_more_rows_than_it_takes(filled):
+@pytest.mark.parametrize("is_at_the_beginning", [True, False])
+async def test_claim_reads_no_more_rows_than_it_takes(filled, is_at_the_beginning):
     """The plan's estimate says little of a walk that stops at its limit: the server counts what it reads."""
     async with filled.connection() as connection:
+        (*_, last) = await connection.rows(QUERIES["claimable"], (NOW, 1, NOW, "http", *BEHIND_NOTHING, 300))
+        rank, run_at, job_id = last[:3]
+        place = BEHIND_NOTHING if is_at_the_beginning else (rank, rank, run_at, rank, run_at, job_id)
         before = await _rows_read(connection)
-        taken = await connection.rows(QUERIES["claimable"], (NOW, 1, NOW, "http", 50))
+        taken = await connection.rows(QUERIES["claimable"], (NOW, 1, NOW, "http", *place, 50))
         read = await _rows_read(connection) - before
         await connection.rollback()
     assert len(taken) == 50
+    assert (last[2] < taken[0][2]) is not is_at_the_beginning
     assert read <= 3 * 50 + 20, "a row of the index, its job and its plan for each"
+
+
+async def test_search_for_jobs_of_dead_nodes_reads_none_of_living_ones(filled):
+    """One step for each node that has jobs; the jobs of the one that is alive are hundreds."""
+    async with filled.connection() as connection:
+        before = await _rows_read(connection)
+        alive = await connection.rows(QUERIES["expired"], (NOW, 100))
+        read = await _rows_read(connection) - before
+        dead = await connection.rows(QUERIES["expired"], (NOW + 1, 100))
+    assert (len(alive), len(dead)) == (0, 100)
+    assert read <= 20
+
+
+async def test_search_for_jobs_that_go_on_elsewhere_reads_none_that_are_known_to_be_silent(filled):
+    """Jobs that go on past their request have a time, and are no strays."""
+    async with filled.connection() as connection:
+        await connection.run("update job set overdue_at = 1 where state = 'running'")
+        before = await _rows_read(connection)
+        assert await connection.rows(QUERIES["strays"], (1, IDS, 100)) == ()
+        assert await _rows_read(connection) - before <= 20
+        await connection.rollback()
 
 
 async def _rows_read(connection) -> int:

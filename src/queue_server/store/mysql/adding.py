@@ -22,6 +22,7 @@ from queue_server.domain.errors import (
 )
 from queue_server.domain.job import NewJob, Once
 from queue_server.store.contract import Added
+from queue_server.store.front import Front
 from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.mysql.inserting import insert_jobs, insert_once, load_once
 from queue_server.store.mysql.pool import Pool
@@ -44,8 +45,9 @@ class Add(msgspec.Struct, frozen=True):
 class Adding:
     """The adds of a store. `on_arrival` is told when the first of stored jobs may run."""
 
-    def __init__(self, pool: Pool, on_arrival: Callable[[int], None]) -> None:
+    def __init__(self, pool: Pool, front: Front, on_arrival: Callable[[int], None]) -> None:
         self._pool = pool
+        self._front = front
         self._on_arrival = on_arrival
         self._waiting: deque[Add] = deque()
         self._writing: set[asyncio.Task[None]] = set()
@@ -116,6 +118,7 @@ class Adding:
                 await self._write([add])
         else:
             _answer(list(zip(group, results, strict=True)))
+            self._front.came(job for add in group for job in add.jobs)
             if done.arrived is not None:
                 self._on_arrival(done.arrived)
 

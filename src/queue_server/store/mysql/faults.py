@@ -7,13 +7,15 @@ from asyncmy import errors
 
 from queue_server.domain.errors import QueueServerError, StoreError, StoreRefused, StoreUnavailable
 
-CONFLICTS = frozenset({1020, 1205, 1213})
-"""Another transaction was in the way: this one was undone, or waited too long for a lock."""
+CONFLICTS = frozenset({1020, 1205, 1213, 3101})
+"""Another transaction was in the way: this one was undone, or waited too long for a lock. 3101: Group Replication's."""
 
 DUPLICATE = 1062
 
-LOST = frozenset({0, 1053, 1079, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1927, *range(2000, 2060)})
-"""The connection is gone."""
+LOST = frozenset(
+    {*(0, 1053, 1079, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1927, 3032, 3169, 4031), *range(2000, 2060)}
+)
+"""The connection is gone. MySQL alone says so with 3032 (offline mode), 3169 (killed) and 4031 (idle for too long)."""
 
 TIME_LIMIT_S = 5
 """What a query may take."""

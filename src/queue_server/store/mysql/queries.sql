@@ -60,13 +60,16 @@ set job.state = 'available';
 -- name: next_due
 select run_at from job force index (job_due) where state = 'scheduled' order by run_at limit 1;
 
--- The first available jobs of a type in the claim's order, those that nobody else is taking, with the size of their plans.
+-- The first available jobs of a type behind a place in the claim's order, those that nobody else is taking, with the size
+-- of their plans. Each part of the place's condition is one range of the index; a comparison of tuples would be none.
 -- name: claimable
-select job.rank, job.run_at, job.id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at, ?, ?,
+select job.rank, job.run_at, job.id, claim_seq + 1, attempt + 1, refunded, losses, context, created_at,
+    cast(? as signed), cast(? as signed),
     coalesce((select length(plan) from payload where payload.job_id = job.id), 0),
     queue, job.key, coalesce(first_started_at, ?), overdue_at, case when cancel_wished_at is not null then reason end
 from job force index (job_claim)
 where state = 'available' and type = ?
+    and (job.rank > ? or (job.rank = ? and job.run_at > ?) or (job.rank = ? and job.run_at = ? and job.id > ?))
 order by job.rank, job.run_at, job.id limit ? for update skip locked;
 
 -- Take jobs: a JSON list of ids. They are available: this is the transaction that has just locked them.
@@ -108,15 +111,16 @@ insert into attempt (
 ) values {rows};
 
 -- Running jobs whose node is gone: it has not been heard of since a time, or is not there. One that goes on past its
--- request needs no node.
+-- request needs no node. Only running jobs have a node: the inner query takes one step of the index for each of these.
 -- name: expired
 select job.rank, job.run_at, job.id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
     queue, job.key, coalesce(first_started_at, claimed_at), null,
     case when cancel_wished_at is not null then reason end, state, plan
-from job force index (job_state)
+from (select node_id as id from job force index (job_node) where node_id is not null group by node_id) as held
+left join node on node.id = held.id
+straight_join job force index (job_node) on job.node_id = held.id and job.overdue_at is null
 left join payload on payload.job_id = job.id
-left join node on node.id = job.node_id
-where state = 'running' and overdue_at is null and (node.id is null or node.beat_at < ?)
+where job.state = 'running' and (node.id is null or node.beat_at < ?)
 order by job.id limit ?;
 
 -- Running jobs of a node that are none of those that it knows of. One that goes on past its request needs no node.
@@ -124,9 +128,9 @@ order by job.id limit ?;
 select job.rank, job.run_at, job.id, claim_seq, attempt, refunded, losses, context, created_at, claimed_at, node_id, 0,
     queue, job.key, coalesce(first_started_at, claimed_at), null,
     case when cancel_wished_at is not null then reason end, state, plan
-from job force index (job_state)
+from job force index (job_node)
 straight_join payload on payload.job_id = job.id
-where state = 'running' and overdue_at is null and node_id = ?
+where node_id = ? and overdue_at is null and state = 'running'
     and job.id not in (select known.id from json_table(?, '$[*]' columns (id bigint path '$')) as known)
 order by job.id limit ?;
 
@@ -161,7 +165,7 @@ select id from node where beat_at < ?;
 
 -- Whether a node has jobs left that must be rescued.
 -- name: has_running_jobs
-select 1 from job force index (job_state) where state = 'running' and node_id = ? limit 1;
+select 1 from job force index (job_node) where node_id = ? and state = 'running' limit 1;
 
 -- Renew a node's lease.
 -- name: beat

@@ -66,6 +66,7 @@ CREATE TABLE `job` (
   KEY `job_state` (`state`,`id`),
   KEY `job_ended` (`state`,`ended_at`,`id`),
   KEY `job_created` (`created_at`,`id`),
+  KEY `job_node` (`node_id`,`overdue_at`,`id`),
   KEY `job_kept` (`keep_until`,`id`),
   KEY `job_overdue` (`overdue_at`,`id`),
   KEY `job_wished` (`wished_of`,`id`),

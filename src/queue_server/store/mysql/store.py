@@ -32,6 +32,7 @@ from queue_server.store.contract import (
     Step,
     Turn,
 )
+from queue_server.store.front import Front
 from queue_server.store.keeping import NewSecret
 from queue_server.store.mysql import keeping
 from queue_server.store.mysql.adding import Adding
@@ -49,7 +50,7 @@ from queue_server.store.mysql.nodes import MysqlHeartbeat, register
 from queue_server.store.mysql.pool import Pool
 from queue_server.store.mysql.purging import Purge
 from queue_server.store.mysql.transaction import Transaction
-from queue_server.store.mysql.turns import take_turn
+from queue_server.store.mysql.turns import Turns
 from queue_server.store.mysql.upkeep import Upkeep
 from queue_server.store.mysql.warnings import Server
 from queue_server.store.pulse import Pulse
@@ -81,7 +82,9 @@ class MysqlStore:
         self._writers = Pool(self._connect_writer, writing, chance, self._leave_demoted)
         self._readers = Pool(self._connect_reader, address.pool - writing - 1, chance)
         self._lookers = Pool(self._connect_looker, 1, chance)
-        self._adding = Adding(self._writers, self._arrived)
+        self._front = Front(clock.monotonic)
+        self._adding = Adding(self._writers, self._front, self._arrived)
+        self._turns = Turns(self._write, self._front)
         self._contexts = WaitingContexts(lambda: connect(address, autocommit=True, limit_s=None))
         self._upkeep = Upkeep(self._writers, clock.now)
         self._pulse = Pulse(Looking(self._lookers, self._writers, clock.now), clock)
@@ -141,7 +144,7 @@ class MysqlStore:
 
     async def turn(self, transitions: Sequence[Transition], claim: Claim | None) -> Turn:
         """See Store.turn."""
-        return await self._write(lambda transaction: take_turn(transaction, transitions, claim))
+        return await self._turns.take(transitions, claim)
 
     async def expired(self, now: int, lease: int, limit: int) -> Sequence[Job]:
         """See Store.expired."""
@@ -158,6 +161,7 @@ class MysqlStore:
     async def amend(self, job_ids: Sequence[int], rule: Rule, step: Step | None = None) -> Sequence[Amended]:
         """See Store.amend."""
         amended = await self._write(lambda transaction: amend(transaction, job_ids, rule, step))
+        self._front.forget()
         for one in amended:
             if isinstance(one.answer, CancelWish) and one.record.node_id in self._nodes:
                 self._cancels.tell(one.answer.job_id, one.answer.claim_seq, one.answer.reason)

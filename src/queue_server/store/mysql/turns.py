@@ -1,14 +1,17 @@
 """Ending jobs and claiming jobs, inside one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
+from queue_server.domain.command import ExecCommand
+from queue_server.domain.job import PRIORITY_MAX, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import NOTHING_CLAIMED, Claim, Claimed, Turn
+from queue_server.store.front import BEGINNING, Front, Place
 from queue_server.store.limits import CLAIM_LIMIT, PROMOTE_PAGE
 from queue_server.store.mysql.bulk import listed
 from queue_server.store.mysql.inserting import insert_jobs
@@ -42,11 +45,35 @@ class Standing(msgspec.Struct, frozen=True):
         return is_meant and not change.changes_nothing
 
 
-async def take_turn(transaction: Transaction, transitions: Sequence[Transition], wish: Claim | None) -> Turn:
-    """See Store.turn."""
-    flags = await finish(transaction, transitions) if transitions else ()
-    claimed = NOTHING_CLAIMED if wish is None else await claim(transaction, wish)
-    return Turn(flags, claimed, transaction.callbacks)
+Work = Callable[[Transaction], Awaitable[Turn]]
+
+
+class Turns:
+    """The turns of a store. `write` does work in a transaction."""
+
+    def __init__(self, write: Callable[[Work], Awaitable[Turn]], front: Front) -> None:
+        self._write = write
+        self._front = front
+
+    async def take(self, transitions: Sequence[Transition], wish: Claim | None) -> Turn:
+        """See Store.turn."""
+        turn = await self._write(lambda transaction: self._exchange(transaction, transitions, wish))
+        self._note(transitions, [job for _, job in turn.callbacks])
+        if wish is not None:
+            self._front.took(_last(turn.claimed))
+        return turn
+
+    async def _exchange(self, transaction: Transaction, transitions: Sequence[Transition], wish: Claim | None) -> Turn:
+        flags = await finish(transaction, transitions) if transitions else ()
+        self._note(transitions, [job for _, job in transaction.callbacks])
+        claimed = NOTHING_CLAIMED if wish is None else await claim(transaction, wish, self._front)
+        return Turn(flags, claimed, transaction.callbacks)
+
+    def _note(self, transitions: Sequence[Transition], callbacks: Sequence[NewJob]) -> None:
+        """Have the front know of jobs that may be claimed: before the claim beside them, and when others see them."""
+        if any(change.state is State.AVAILABLE for change in transitions):
+            self._front.forget()
+        self._front.came(callbacks)
 
 
 async def finish(transaction: Transaction, transitions: Sequence[Transition]) -> list[bool]:
@@ -98,14 +125,15 @@ def _finished(standing: Standing, change: Transition) -> Row:
     )
 
 
-async def claim(transaction: Transaction, wish: Claim) -> Claimed:
+async def claim(transaction: Transaction, wish: Claim, front: Front) -> Claimed:
     """Take the first due jobs, as many as there are slots for and as one answer should hold."""
     next_due = await _next_due(transaction)
     if next_due is not None and next_due <= wish.now:
         await _promote(transaction, wish.now)
+        front.forget()
         next_due = await _next_due(transaction)
-    rows = await _claimable(transaction, "http", wish.slots.http, wish)
-    rows += await _claimable(transaction, "exec", wish.slots.exec, wish)
+    rows = await _http_behind(front, transaction, wish)
+    rows += await _claimable(transaction, "exec", wish.slots.exec, wish, BEGINNING)
     rows.sort(key=claim_order)
     rows = within_bytes(rows[: wish.slots.total])
     taken = [row for row in rows if not row.is_to_end(wish.now)]
@@ -149,12 +177,30 @@ async def _next_due(transaction: Transaction) -> int | None:
     return rows[0][0] if rows else None
 
 
-async def _claimable(transaction: Transaction, type_: str, limit: int, wish: Claim) -> list[ClaimRow]:
+async def _http_behind(front: Front, transaction: Transaction, wish: Claim) -> list[ClaimRow]:
+    """The first http jobs behind the front; from the beginning where none is there."""
+    place = front.begin()
+    rows = await _claimable(transaction, "http", wish.slots.http, wish, place)
+    if rows or place == BEGINNING:
+        return rows
+    front.forget()
+    return await _claimable(transaction, "http", wish.slots.http, wish, front.begin())
+
+
+async def _claimable(transaction: Transaction, type_: str, limit: int, wish: Claim, place: Place) -> list[ClaimRow]:
     limit = min(limit, wish.slots.total, CLAIM_LIMIT)
     if limit <= 0:
         return []
-    rows = await transaction.rows("claimable", wish.now, wish.node_id, wish.now, type_, limit)
+    rank, run_at, job_id = place
+    behind = (rank, rank, run_at, rank, run_at, job_id)
+    rows = await transaction.rows("claimable", wish.now, wish.node_id, wish.now, type_, *behind, limit)
     return [ClaimRow(*row) for row in rows]
+
+
+def _last(claimed: Claimed) -> Place | None:
+    """The place of the last http job that was found."""
+    found = [job for job in (*claimed.jobs, *claimed.overdue) if not isinstance(job.plan.command, ExecCommand)]
+    return max(((PRIORITY_MAX - job.priority, job.due_at, job.id) for job in found), default=None)
 
 
 async def _plans(transaction: Transaction, rows: Sequence[ClaimRow]) -> Mapping[int, bytes]:

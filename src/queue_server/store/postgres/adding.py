@@ -14,10 +14,10 @@ import msgspec
 from queue_server.domain.errors import InvalidJob, JobDeleted, KeyMismatch, StoreError, StoreUnavailable
 from queue_server.domain.job import NewJob
 from queue_server.store.contract import Added
+from queue_server.store.front import Front
 from queue_server.store.limits import PENDING_BYTES_LIMIT
 from queue_server.store.once import Key, KnownKey, Settled, key_of, settle_once
 from queue_server.store.postgres.faults import Contended, is_duplicate
-from queue_server.store.postgres.front import Front
 from queue_server.store.postgres.inserting import arrival_of, insert_jobs, load_once
 from queue_server.store.postgres.pool import Pool
 from queue_server.store.postgres.session import Session

@@ -28,6 +28,7 @@ from queue_server.store.contract import (
     Step,
     Turn,
 )
+from queue_server.store.front import Front
 from queue_server.store.keeping import NewSecret
 from queue_server.store.postgres import finding
 from queue_server.store.postgres.adding import Adding
@@ -35,7 +36,6 @@ from queue_server.store.postgres.address import Address, parse_address
 from queue_server.store.postgres.amending import Amending
 from queue_server.store.postgres.counting import Counting
 from queue_server.store.postgres.faults import refusal
-from queue_server.store.postgres.front import Front
 from queue_server.store.postgres.keeping import Keeping
 from queue_server.store.postgres.looking import Looking
 from queue_server.store.postgres.migrating import migrate

@@ -11,8 +11,8 @@ from queue_server.domain.job import PRIORITY_MAX, Job, NewJob
 from queue_server.domain.lifecycle import Transition
 from queue_server.domain.state import State
 from queue_server.store.contract import NOTHING_CLAIMED, Claim, Claimed, Turn
+from queue_server.store.front import BEGINNING, Front, Place
 from queue_server.store.limits import CLAIM_BYTES, CLAIM_LIMIT, PROMOTE_PAGE
-from queue_server.store.postgres.front import BEGINNING, Front, Place
 from queue_server.store.postgres.inserting import earliest, insert_jobs
 from queue_server.store.postgres.pool import Pool
 from queue_server.store.postgres.session import Session

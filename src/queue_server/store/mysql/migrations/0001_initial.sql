@@ -31,6 +31,7 @@ create table if not exists job (
     index job_state (state, id),
     index job_ended (state, ended_at, id),
     index job_created (created_at, id),
+    index job_node (node_id, overdue_at, id),
     index job_kept (keep_until, id),
     index job_overdue (overdue_at, id),
     index job_wished (wished_of, id),

@@ -1,9 +1,10 @@
 """Where the next claim begins to look, so that it does not step over the rows that claims before it have left.
 
-An index keeps the entries of jobs that are not available any more until a vacuum, and a claim that walks it from its
-beginning passes all of them: after 100,000 claimed jobs it takes ten times as long (measured: docs/decisions/0032). So
-it begins behind the last job of the claim before. What this node puts before that place is told to `came`; what other
-nodes do is found by a claim that looks from the beginning: twice a second, and whenever nothing was found otherwise.
+An index keeps the entries of jobs that are not available any more until a vacuum or a purge, and a claim that walks it
+from its beginning passes all of them: after 100,000 claimed jobs it takes ten times as long (measured:
+docs/decisions/0032). So it begins behind the last job of the claim before. What this node puts before that place is
+told to `came`; what other nodes do is found by a claim that looks from the beginning: twice a second, and whenever
+nothing was found otherwise.
 """
 
 from collections.abc import Callable, Iterable

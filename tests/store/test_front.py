@@ -1,9 +1,8 @@
 """Where claims begin to look: never behind a job for longer than half a second."""
 
 from queue_server.domain.state import State
-from queue_server.store.postgres.front import BEGINNING, SKIP_S, Front
+from queue_server.store.front import BEGINNING, SKIP_S, Front
 from tests.builders.jobs import NOW, SECOND, new_job
-from tests.builders.stores import claim, opened
 
 LAST = (500, NOW, 7)
 
@@ -63,12 +62,3 @@ def test_job_that_comes_while_a_claim_is_on_its_way_is_found_by_the_next_one():
     front.came([new_job(priority=501)])
     front.took(LAST)
     assert front.begin() == BEGINNING
-
-
-async def test_nothing_of_another_node_is_overlooked(backend):
-    async with opened(backend) as one, opened(backend) as other:
-        node = await one.register("one", 10, NOW)
-        await one.add([new_job(priority=400)])
-        assert len(await claim(one, node)) == 1
-        (urgent,) = await other.add([new_job(priority=900)])
-        assert [job.id for job in await claim(one, node)] == [urgent]

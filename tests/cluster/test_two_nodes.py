@@ -1,10 +1,12 @@
 """Two nodes on one database are one server: whichever is asked, it knows and does the same."""
 
 import time
+from collections.abc import Callable
 from threading import Thread
 
 from tests.cluster.nodes import SLEEP, SLOTS, Nodes
 from tests.support.event_stream import event_stream
+from tests.support.raw import Answer
 from tests.support.target import Reply, Target
 from tests.support.waiting import until
 
@@ -83,3 +85,20 @@ def test_operation_is_done_once_whichever_nodes_work_on_it(nodes: Nodes) -> None
 
     shown = until(ended, 15)
     assert (shown["done"], shown["skipped"]) == (600, 0)
+
+
+def test_token_counts_on_all_nodes_soon_after_one_has_made_or_revoked_it(start_nodes: Callable[..., Nodes]) -> None:
+    here, there = start_nodes(2).servers
+    admin = bearer(here.call("POST", "/v1/tokens", {"name": "boss", "scopes": ["admin"]}))
+    until(lambda: there.call("GET", "/v1/jobs").status == 401, 5)
+    made = here.call("POST", "/v1/tokens", {"name": "ci", "scopes": ["read"]}, headers=admin)
+    until(lambda: there.call("GET", "/v1/jobs", headers=bearer(made)).status == 200, 5)
+    revoked = here.call("DELETE", f"/v1/tokens/{made.json['id']}", headers=admin)
+    assert revoked.status in (200, 204), revoked
+    until(lambda: there.call("GET", "/v1/jobs", headers=bearer(made)).status in (401, 429), 5)  # it asks often
+    assert there.call("GET", "/v1/jobs", headers=admin).status == 200
+
+
+def bearer(made: Answer) -> dict[str, str]:
+    assert made.status == 201, made
+    return {"Authorization": f"Bearer {made.json['token']}"}

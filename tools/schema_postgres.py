@@ -77,10 +77,11 @@ def schema_file() -> Path:
     return Path(str(files("queue_server.store.postgres").joinpath("schema.sql")))
 
 
-async def _write(url: str) -> None:
+async def write(url: str) -> None:
+    """Migrate an empty database and write its schema."""
     await migrate_database(url)
     schema_file().write_text(await schema(url), "utf-8")
 
 
 if __name__ == "__main__":
-    asyncio.run(_write(sys.argv[1]))
+    asyncio.run(write(sys.argv[1]))

@@ -70,6 +70,11 @@ def mysql_server() -> str:
     return _server_or_skip(MYSQL)
 
 
+def server_of(kind: Kind) -> str:
+    """A server's URL without a database; Missing says why there is none."""
+    return _server(kind)
+
+
 def make_database(server: str) -> str:
     """Make an empty database with a name of its own on a server; its URL."""
     name = f"qstest_{os.getpid()}_{uuid.uuid4().hex[:12]}"

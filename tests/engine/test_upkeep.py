@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 
 import pytest
 
 from queue_server.domain.errors import StoreUnavailable
+from queue_server.engine import upkeep as upkeep_module
 from queue_server.engine.outage import Outage
 from queue_server.engine.upkeep import Upkeep
 
@@ -16,6 +18,19 @@ class Nodes:
     def __init__(self, nodes: int, *, is_shared: bool = True) -> None:
         self.nodes = nodes
         self.is_shared = is_shared
+
+
+class Restarted(Nodes):
+    """A store that another node joins while this one pauses, and that then loses a node."""
+
+    def __init__(self) -> None:
+        self.is_shared = True
+        self._counts = chain([2, 2, 3], repeat(2))
+
+    @property
+    def nodes(self) -> int:
+        """The next count."""
+        return next(self._counts)
 
 
 class Lines:
@@ -53,6 +68,20 @@ def test_a_turn_comes_at_once_when_a_node_has_gone_and_when_it_is_woken() -> Non
             assert await turns.get() == 2
             wake.set()
             assert await turns.get() == 3
+        running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_comes_at_once_when_a_node_has_gone_in_whose_place_another_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep_module, "STEP_S", 0.01)
+
+    async def scenario() -> None:
+        turns = asyncio.Queue[int]()
+        running = asyncio.create_task(upkeep(Restarted()).run(_count(turns), 1000.0))
+        async with asyncio.timeout(5):
+            assert await turns.get() == 1
+            assert await turns.get() == 2
         running.cancel()
 
     asyncio.run(scenario())

@@ -36,9 +36,13 @@ class Upkeep:
             await self._pause(every_s, wake)
 
     async def _pause(self, every_s: float, wake: asyncio.Event) -> None:
-        """Pause, but no longer once a node has gone: what it left is not to wait for anybody's turn."""
+        """Pause, but no longer once a node has gone: what it left is not to wait for anybody's turn.
+
+        Nodes that have joined meanwhile count, too: a node that is started again soon must not hide the one it was.
+        """
         nodes, rest = self._store.nodes, self.pause_s(every_s)
-        while rest > 0 and self._store.nodes >= nodes and not wake.is_set():
+        while rest > 0 and (seen := self._store.nodes) >= nodes and not wake.is_set():
+            nodes = seen
             step = min(rest, STEP_S) if self._store.is_shared else rest
             rest -= step
             try:

@@ -9,6 +9,7 @@ import asyncio
 import struct
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Sequence
 from contextlib import aclosing, contextmanager
+from typing import NamedTuple
 
 from queue_server.executors.contract import Executor
 from queue_server.executors.live import LiveOutput, Stream, wake
@@ -69,6 +70,13 @@ class Heard:
             self._bytes -= len(self._pieces[0][1])
             del self._pieces[0]
             self._dropped += 1
+
+
+class Seen(NamedTuple):
+    """What somebody has been shown of a stream: how it begins, and the offset of the next byte."""
+
+    begin: bytes
+    end: int
 
 
 class Follower:
@@ -160,8 +168,8 @@ class Sender:
                 await asyncio.sleep(PAUSE_S)
 
 
-def rest_of(text: bytes, size: int, heard: Heard) -> bytes:
-    """What of a stored stream has not been heard: `size` bytes it had, `text` is what is kept of them.
+def rest_of(text: bytes, size: int, heard: Seen) -> bytes:
+    """What of a stored stream has not been shown: `size` bytes it had, `text` is what is kept of them.
 
     All of it where it is not what was heard: a target has reported another output than its request had.
     """

@@ -16,7 +16,7 @@ from queue_server.domain.outcome import NO_OUTPUT, Output
 from queue_server.domain.state import FINAL_STATES, State
 from queue_server.executors.contract import Executor
 from queue_server.executors.live import LiveOutput, Stream
-from queue_server.operations.elsewhere import Elsewhere, Heard, rest_of
+from queue_server.operations.elsewhere import Elsewhere, Heard, Seen, rest_of
 from queue_server.operations.look import ID_LIMIT
 from queue_server.store.contract import Store
 
@@ -124,13 +124,13 @@ class ReadOutput:
         self, record: JobRecord | None, access: Access, stream: Stream, number: int
     ) -> AsyncGenerator[bytes]:
         live: LiveOutput | None = None
-        heard: Heard | None = None
+        seen: Seen | None = None
         pauses, looks = _pauses(), 0
         while record is not None and not _is_in_vain(record, number):
             if _has_ended(record, number):
                 stored = await self._stored_output(record.id, number)
                 if stored is not None:
-                    if unseen := _unseen(stored, stream, live, heard):
+                    if unseen := _unseen(stored, stream, live, seen):
                         yield unseen
                     return
             elif live is None and record.attempt == number and (live := self._live(record)):
@@ -138,9 +138,9 @@ class ReadOutput:
                     async for piece in pieces:
                         yield piece
                 pauses = _pauses()
-            elif live is None and record.attempt == number and looks >= HERE_LOOKS:
+            elif live is None and seen is None and record.attempt == number and looks >= HERE_LOOKS:
                 async with aclosing(self._pieces_from_elsewhere(record, access, stream)) as parts:
-                    async for piece, heard in parts:  # noqa: B007 (what was heard counts at the end)
+                    async for piece, seen in parts:  # noqa: B007 (what was seen counts at the end)
                         yield piece
             looks += record.state is State.RUNNING
             if await self._stops_within(next(pauses)):
@@ -163,7 +163,7 @@ class ReadOutput:
 
     async def _pieces_from_elsewhere(
         self, record: JobRecord, access: Access, stream: Stream
-    ) -> AsyncGenerator[tuple[bytes, Heard]]:
+    ) -> AsyncGenerator[tuple[bytes, Seen]]:
         """What comes from the node that runs the job, until the run is over or a piece is missing."""
         if not self._store.is_shared:
             return
@@ -172,7 +172,7 @@ class ReadOutput:
             while not self._stopping.is_set():
                 piece, place = heard.read(place)
                 if piece:
-                    yield piece, heard
+                    yield piece, Seen(heard.begin, heard.end)  # more may be heard before this is taken
                 elif heard.is_broken or not await self._goes_on(record, access, heard):
                     return
 
@@ -258,12 +258,12 @@ def _part(output: Output, stream: Stream) -> bytes:
             return output.head
 
 
-def _unseen(output: Output, stream: Stream, live: LiveOutput | None, heard: Heard | None) -> bytes:
+def _unseen(output: Output, stream: Stream, live: LiveOutput | None, seen: Seen | None) -> bytes:
     """What of a stored stream is still to be shown to somebody who has followed it here or elsewhere."""
     body = _part(output, stream)
     if live is not None:
         return b"" if body == _part(live.snapshot(), stream) else body
-    return body if heard is None else rest_of(body, _size(output, stream), heard)
+    return body if seen is None else rest_of(body, _size(output, stream), seen)
 
 
 def _size(output: Output, stream: Stream) -> int:
